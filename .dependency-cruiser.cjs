@@ -1,0 +1,119 @@
+// Who may import whom. This is an allow-list: what is not named is forbidden. scripts/import-walls.mjs
+// runs it and also fails when a folder has no line here, or a line or a wall has nothing left to hold.
+
+const VOCABULARY = ['base', 'protocol'];
+const KERNEL = ['engine/sim', 'engine/packet', 'engine/link', 'engine/conntrack', 'engine/netfilter', 'engine/ip', 'engine/socket'];
+const CLUSTER = ['engine/k8s', 'engine/control-plane', 'engine/cni', 'engine/workload'];
+
+/**
+ * For each folder of src, or single file: which others it may import besides itself, and which npm packages.
+ * @type {Record<string, { from: readonly string[], packages?: readonly string[], node?: boolean }>}
+ */
+const MAY_IMPORT = {
+  base: { from: [] },
+  protocol: { from: ['base'] },
+
+  'engine/sim': { from: VOCABULARY },
+  'engine/packet': { from: VOCABULARY },
+  'engine/link': { from: [...VOCABULARY, 'engine/sim', 'engine/packet'] },
+  'engine/conntrack': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/netfilter'] },
+  'engine/netfilter': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link'] },
+  'engine/ip': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/conntrack', 'engine/netfilter'] },
+  'engine/socket': {
+    from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/conntrack', 'engine/netfilter', 'engine/ip'],
+  },
+  'engine/k8s': { from: VOCABULARY, packages: ['zod'] },
+  'engine/control-plane': { from: [...VOCABULARY, 'engine/k8s'] },
+  'engine/cni': { from: [...VOCABULARY, ...KERNEL, 'engine/k8s', 'engine/control-plane'] },
+  'engine/workload': { from: [...VOCABULARY, ...KERNEL] },
+  'engine/world': { from: [...VOCABULARY, ...KERNEL, ...CLUSTER] },
+
+  explain: { from: VOCABULARY },
+  scenario: { from: [...VOCABULARY, 'engine/k8s', 'engine/control-plane'], packages: ['yaml', 'zod', 'fflate'] },
+  worker: { from: [...VOCABULARY, 'engine/world', 'scenario'] },
+  widgets: { from: ['base'], packages: ['react', 'react-dom'] },
+  lab: {
+    from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'widgets'],
+    packages: ['react', 'react-dom', '@xyflow/react', 'd3', 'zustand', 'xstate', '@xstate/react', 'fflate', 'yaml'],
+  },
+  cli: { from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'engine/world', 'engine/packet'], node: true },
+};
+
+/** What tests may import besides. */
+const TEST_PACKAGES = ['vitest', 'fast-check'];
+
+const quote = (/** @type {string} */ text) => text.replaceAll('.', '\\.').replaceAll('/', '\\/');
+const place = (/** @type {string} */ name) => (name.endsWith('.ts') ? `^src\\/${quote(name)}$` : `^src\\/${quote(name)}\\/`);
+const packages = (/** @type {readonly string[]} */ names) => names.map((name) => `(^|\\/)node_modules\\/(@types\\/)?${quote(name)}\\/`);
+const TEST = '\\.test\\.tsx?$';
+
+const folderRules = Object.entries(MAY_IMPORT).flatMap(([name, { from, packages: named = [], node = false }]) => [
+  {
+    name: `${name} imports only ${from.length === 0 ? 'itself' : from.join(', ')}`,
+    severity: 'error',
+    from: { path: place(name) },
+    to: { path: '^src\\/', pathNot: [name, ...from].map(place) },
+  },
+  {
+    name: `${name} uses ${named.length === 0 ? 'no package' : `no package but ${named.join(', ')}`}`,
+    severity: 'error',
+    from: { path: place(name), pathNot: TEST },
+    to: { path: 'node_modules', pathNot: packages(named) },
+  },
+  {
+    name: `tests of ${name} use no other package than it and the test tools`,
+    severity: 'error',
+    from: { path: `${place(name)}.*${TEST}` },
+    to: { path: 'node_modules', pathNot: packages([...named, ...TEST_PACKAGES]) },
+  },
+  ...(node
+    ? []
+    : [
+        {
+          name: `${name} does not use node`,
+          severity: 'error',
+          from: { path: place(name), pathNot: TEST },
+          to: { dependencyTypes: ['core'] },
+        },
+      ]),
+]);
+
+/** The walls that teach as well as protect; the lines above imply them, but these have names. */
+const walls = [
+  {
+    name: 'wall: the screen never imports the engine, it speaks the protocol to a client',
+    severity: 'error',
+    from: { path: '^src\\/(lab|widgets)\\/' },
+    to: { path: '^src\\/engine\\/' },
+  },
+  {
+    name: 'wall: netfilter never imports ip; a verdict is what ip acts on',
+    severity: 'error',
+    from: { path: '^src\\/engine\\/netfilter\\/' },
+    to: { path: '^src\\/engine\\/ip\\/' },
+  },
+  {
+    name: 'wall: link never imports netfilter; br_netfilter is a hook that the world plugs into the bridge',
+    severity: 'error',
+    from: { path: '^src\\/engine\\/link\\/' },
+    to: { path: '^src\\/engine\\/netfilter\\/' },
+  },
+];
+
+const general = [
+  { name: 'every import resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  { name: 'nothing imports a test', severity: 'error', from: { pathNot: TEST }, to: { path: TEST } },
+];
+
+module.exports = {
+  forbidden: [...walls, ...folderRules, ...general],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+  // For scripts/import-walls.mjs, which takes it off before dependency-cruiser sees the rest.
+  walls,
+  folders: Object.fromEntries(Object.keys(MAY_IMPORT).map((name) => [name, place(name)])),
+};

@@ -1,0 +1,46 @@
+// Runs dependency-cruiser with the allow-list of .dependency-cruiser.cjs, and makes sure that it holds something:
+// dependency-cruiser passes without a word when it cannot read TypeScript and sees no module at all.
+
+import { createRequire } from 'node:module';
+import { cruise } from 'dependency-cruiser';
+import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config';
+
+const { walls, folders, ...config } = createRequire(import.meta.url)('../.dependency-cruiser.cjs');
+
+const { output } = await cruise(['src'], { ...config.options, ruleSet: { forbidden: config.forbidden }, validate: true }, undefined, {
+  tsConfig: extractTSConfig('tsconfig.json'),
+});
+if (typeof output === 'string') throw new Error('dependency-cruiser gave no result object');
+
+const modules = output.modules.map((module) => module.source).filter((source) => source.startsWith('src/'));
+const imports = output.modules.flatMap((module) => module.dependencies).length;
+/** @type {string[]} */
+const faults = output.summary.violations.map(({ rule, from, to }) => `${from} -> ${to}\n    ${rule.name}`);
+
+if (!modules.some((source) => source.startsWith('src/engine/')) || imports === 0) {
+  faults.push(
+    `dependency-cruiser saw ${modules.length} modules and ${imports} imports: it cannot read TypeScript (is @swc/core installed?)`,
+  );
+}
+for (const source of modules) {
+  const owners = Object.values(folders).filter((pattern) => new RegExp(pattern).test(source));
+  if (owners.length !== 1 && /\.[cm]?[jt]sx?$/.test(source))
+    faults.push(`${source} is in no folder of the allow-list (.dependency-cruiser.cjs)`);
+}
+for (const [name, pattern] of Object.entries(folders)) {
+  if (!modules.some((source) => new RegExp(pattern).test(source)))
+    faults.push(`the allow-list has a line for ${name}, which has no module`);
+}
+for (const wall of walls) {
+  for (const [end, path] of [
+    ['from', wall.from.path],
+    ['to', wall.to.path],
+  ]) {
+    if (!modules.some((source) => new RegExp(path).test(source)))
+      faults.push(`"${wall.name}" holds nothing: no module matches its "${end}"`);
+  }
+}
+
+if (faults.length > 0) console.error(faults.join('\n'));
+console.log(`${modules.length} modules, ${imports} imports, ${faults.length} faults`);
+process.exitCode = faults.length > 0 ? 1 : 0;

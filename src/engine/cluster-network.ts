@@ -1,0 +1,280 @@
+import type { Cidr, Ipv4 } from '../protocol/address.ts';
+import { ANY_V4, isIpv4 } from '../protocol/address.ts';
+import { addPod, BRIDGE_NAME, createBridge, hostVethName, isPodCidr, podAddressOfMac } from './cni/bridge-plugin.ts';
+import { Conntrack } from './conntrack/table.ts';
+import type { ClusterPlan, NodePlan, PodPlan } from './control-plane/plan.ts';
+import { BridgeNetfilter } from './ip/bridge-netfilter.ts';
+import { PodCidrRoutes } from './ip/fib.ts';
+import { macOf, Netns } from './ip/netns.ts';
+import { Bridge } from './link/bridge.ts';
+import { LinkEnd } from './link/device.ts';
+import type { Skb } from './link/skb.ts';
+import { CABLE_DELAY_NS } from './link/timing.ts';
+import type { LabContext } from './sim/lab-context.ts';
+import { Stack } from './workload/stack.ts';
+
+const NODE_MAC_PREFIX = 0x5254;
+const SWITCH_PORT_MAC_PREFIX = 0xfe54;
+const OUTSIDE_MAC_PREFIX = 0x5255;
+const MTU = 1500;
+/** Up to here everything is built at once; beyond, namespaces are built when a packet or a person first needs them. */
+const AWAKE_NODES_MAX = 32;
+const AWAKE_PODS_MAX = 1_000;
+const AWAKE_PODS_PER_NODE_MAX = 64;
+
+export const UNDERLAY = 'external/underlay';
+export const ROUTER = 'external/router';
+export const CLIENT = 'external/client';
+
+interface BuiltNode {
+  readonly netns: Netns;
+  readonly plan: NodePlan;
+  bridge: Bridge | undefined;
+  asleep: number;
+}
+
+/**
+ * The namespaces, devices, addresses and routes of a cluster, made from its plan: an underlay switch,
+ * nodes on it, pods on their nodes, and an outside client behind a router.
+ */
+export class ClusterNetwork {
+  readonly plan: ClusterPlan;
+  readonly lab: LabContext;
+  /** Called when a namespace is built after the start. */
+  onAwake: ((netns: Netns) => void) | undefined = undefined;
+  private readonly netnsById = new Map<string, Netns>();
+  private readonly stacks = new Map<string, Stack>();
+  private readonly nodes = new Map<string, BuiltNode>();
+  private readonly nodePlans = new Map<string, NodePlan>();
+  private readonly nodeByIp = new Map<Ipv4, NodePlan>();
+  private readonly podsByNode = new Map<string, PodPlan[]>();
+  private readonly podById = new Map<string, PodPlan>();
+  private readonly podByIp = new Map<Ipv4, PodPlan>();
+  private readonly podRoutes = new PodCidrRoutes();
+  private readonly underlay: Bridge;
+  private readonly problems = new Map<string, string>();
+  private nodesAsleep: number;
+
+  constructor(plan: ClusterPlan, lab: LabContext) {
+    this.plan = plan;
+    this.lab = lab;
+    this.nodesAsleep = plan.nodes.length;
+    for (const node of plan.nodes) {
+      this.nodePlans.set(node.name, node);
+      this.nodeByIp.set(node.ip, node);
+      if (node.podCidr) this.podRoutes.add(node.podCidr, node.ip);
+    }
+    for (const pod of plan.pods) {
+      const pods = this.podsByNode.get(pod.node);
+      if (pods) pods.push(pod);
+      else this.podsByNode.set(pod.node, [pod]);
+      this.podById.set(podId(pod), pod);
+      if (!pod.hostNetwork) this.podByIp.set(pod.ip, pod);
+    }
+    const recording = lab.recorder.on;
+    lab.recorder.on = false;
+    this.underlay = this.buildUnderlay();
+    this.buildOutside();
+    if (plan.nodes.length <= AWAKE_NODES_MAX && plan.pods.length <= AWAKE_PODS_MAX) for (const node of plan.nodes) this.wakeNode(node);
+    lab.recorder.on = recording;
+  }
+
+  /** A namespace by its id, built if it is asleep; undefined when the plan has none of that id. */
+  netns(id: string): Netns | undefined {
+    const built = this.netnsById.get(id);
+    if (built) return built;
+    const pod = this.podById.get(id);
+    if (pod) this.wakePod(pod);
+    const node = id.startsWith('node/') ? this.nodePlans.get(id.slice(5)) : undefined;
+    if (node) this.wakeNode(node);
+    return this.netnsById.get(pod?.hostNetwork ? `node/${pod.node}` : id);
+  }
+
+  stack(id: string): Stack | undefined {
+    const netns = this.netns(id);
+    return netns ? this.stacks.get(netns.id) : undefined;
+  }
+
+  pod(id: string): PodPlan | undefined {
+    return this.podById.get(id);
+  }
+
+  node(name: string): NodePlan | undefined {
+    return this.nodePlans.get(name);
+  }
+
+  /** All namespaces that are built. */
+  awake(): Iterable<Netns> {
+    return this.netnsById.values();
+  }
+
+  /** Why a container could not start, by `pod/NS/NAME/CONTAINER`. */
+  problemOf(container: string): string | undefined {
+    return this.problems.get(container);
+  }
+
+  private buildUnderlay(): Bridge {
+    const netns = this.newNetns(UNDERLAY, 'switch');
+    const bridge = new Bridge(netns, 'switch', macOf(SWITCH_PORT_MAC_PREFIX, 0 as Ipv4), MTU);
+    bridge.station = false;
+    netns.addBridge(bridge);
+    const network = this;
+    bridge.sleeping = {
+      get count() {
+        return network.nodesAsleep;
+      },
+      wake: (skb) => this.wakeStation(skb),
+    };
+    return bridge;
+  }
+
+  private buildOutside(): void {
+    const { router, cidr, outsideRouter, outsideClient, outsideCidr, podRoutes } = this.plan.underlay;
+    const gateway = this.newNetns(ROUTER, 'router');
+    this.set(gateway, 'net.ipv4.ip_forward', '1');
+    const eth0 = this.plug(gateway, router, cidr.length, 'router');
+    if (podRoutes) gateway.fib.share(this.podRoutes, undefined, eth0);
+    const client = this.newNetns(CLIENT, 'host');
+    const here = new LinkEnd(client, 'eth0', 'physical', macOf(OUTSIDE_MAC_PREFIX, outsideClient), MTU, CABLE_DELAY_NS);
+    const there = new LinkEnd(gateway, 'eth1', 'physical', macOf(OUTSIDE_MAC_PREFIX, outsideRouter), MTU, CABLE_DELAY_NS);
+    LinkEnd.join(here, there);
+    gateway.addAddress(gateway.addDevice(there), { address: outsideRouter, length: outsideCidr.length });
+    const clientEth0 = client.addDevice(here);
+    client.addAddress(clientEth0, { address: outsideClient, length: outsideCidr.length });
+    client.addRoute({ address: ANY_V4, length: 0 }, { via: outsideRouter, device: clientEth0 });
+    const stack = this.stacks.get(CLIENT) as Stack;
+    stack.serve('www', 'tcp', 80);
+    stack.serve('www', 'tcp', 443);
+    stack.serve('named', 'udp', 53);
+  }
+
+  /** Connects a namespace's eth0 to the underlay switch. */
+  private plug(netns: Netns, address: Ipv4, length: number, portName: string): ReturnType<Netns['addDevice']> {
+    const nic = new LinkEnd(netns, 'eth0', 'physical', macOf(NODE_MAC_PREFIX, address), MTU, CABLE_DELAY_NS);
+    const switchNetns = this.netnsById.get(UNDERLAY) as Netns;
+    const port = new LinkEnd(switchNetns, portName, 'physical', macOf(SWITCH_PORT_MAC_PREFIX, address), MTU, CABLE_DELAY_NS);
+    LinkEnd.join(nic, port);
+    const eth0 = netns.addDevice(nic);
+    switchNetns.addDevice(port);
+    this.underlay.addPort(port, false);
+    netns.addAddress(eth0, { address, length });
+    return eth0;
+  }
+
+  private wakeNode(plan: NodePlan): BuiltNode {
+    const known = this.nodes.get(plan.name);
+    if (known) return known;
+    const id = `node/${plan.name}`;
+    const built = this.quietly(id, () => {
+      const netns = this.newNetns(id, 'node');
+      this.set(netns, 'net.ipv4.ip_forward', '1');
+      // kube-proxy's and the network plugin's rules need it, so every node tracks connections.
+      netns.conntrack = new Conntrack(netns, netns.hooks);
+      const eth0 = this.plug(netns, plan.ip, this.plan.underlay.cidr.length, plan.name);
+      netns.addRoute({ address: ANY_V4, length: 0 }, { via: this.plan.underlay.router, device: eth0 });
+      netns.fib.share(this.podRoutes, plan.podCidr, eth0);
+      const stack = this.stacks.get(id) as Stack;
+      stack.serve('kubelet', 'tcp', 10_250);
+      if (plan.controlPlane) stack.serve('kube-apiserver', 'tcp', 6_443);
+      this.nodesAsleep--;
+      const node: BuiltNode = { netns, plan, bridge: undefined, asleep: 0 };
+      this.nodes.set(plan.name, node);
+      return node;
+    });
+    this.wakePodsOf(built);
+    return built;
+  }
+
+  private wakePodsOf(node: BuiltNode): void {
+    const pods = this.podsByNode.get(node.plan.name) ?? [];
+    const ownNamespace = pods.filter((p) => !p.hostNetwork);
+    node.asleep = ownNamespace.length;
+    for (const pod of pods) if (pod.hostNetwork || ownNamespace.length <= AWAKE_PODS_PER_NODE_MAX) this.wakePod(pod);
+    if (ownNamespace.length > 0) this.bridgeOf(node);
+  }
+
+  private wakePod(pod: PodPlan): void {
+    const node = this.wakeNode(this.nodePlans.get(pod.node) as NodePlan);
+    const id = podId(pod);
+    if (this.netnsById.has(id) || this.nodes.get(pod.node) !== node) return;
+    if (pod.hostNetwork) {
+      if (!this.startedHostPods.has(id)) this.startContainers(pod, node.netns.id);
+      this.startedHostPods.add(id);
+      return;
+    }
+    const podCidr = node.plan.podCidr;
+    if (!isPodCidr(podCidr)) return;
+    const bridge = this.bridgeOf(node);
+    this.quietly(id, () => {
+      const netns = this.newNetns(id, 'pod');
+      addPod(node.netns, bridge, netns, podCidr as Cidr, pod.ip, hostVethName(pod.namespace, pod.name));
+      node.asleep--;
+      this.startContainers(pod, id);
+    });
+  }
+
+  private readonly startedHostPods = new Set<string>();
+
+  private bridgeOf(node: BuiltNode): Bridge {
+    if (!node.bridge) {
+      const network = this;
+      node.bridge = createBridge(node.netns, node.plan.podCidr as Cidr, {
+        get count() {
+          return node.asleep;
+        },
+        wake: (skb) => network.wakeStation(skb),
+      });
+      node.bridge.hooks = new BridgeNetfilter(node.netns);
+    }
+    return node.bridge;
+  }
+
+  private startContainers(pod: PodPlan, netnsId: string): void {
+    const stack = this.stacks.get(netnsId) as Stack;
+    for (const container of pod.containers) {
+      for (const { protocol, port, address } of container.listens) {
+        const problem = stack.serve(container.name, protocol, port, address);
+        if (problem) this.problems.set(`${podId(pod)}/${container.name}`, problem);
+      }
+    }
+  }
+
+  /** Builds the station that a flooded frame is for: who is asked for by ARP, or has the MAC. */
+  private wakeStation(skb: Skb): void {
+    const payload = skb.payload;
+    const asked = payload.type === 'arp' && payload.op === 'request' ? payload.targetIp : undefined;
+    const byMac = podAddressOfMac(skb.dst) ?? (Math.floor(skb.dst / 0x1_0000_0000) === NODE_MAC_PREFIX ? ((skb.dst % 0x1_0000_0000) as Ipv4) : undefined);
+    const address = asked ?? byMac;
+    if (address === undefined || !isIpv4(address)) return;
+    const node = this.nodeByIp.get(address);
+    if (node) this.wakeNode(node);
+    const pod = this.podByIp.get(address);
+    if (pod) this.wakePod(pod);
+  }
+
+  private newNetns(id: string, kind: Netns['kind']): Netns {
+    const netns = new Netns(this.lab, id, kind);
+    this.netnsById.set(id, netns);
+    this.stacks.set(id, new Stack(netns));
+    return netns;
+  }
+
+  /** Builds without recording the parts, then announces the namespace as a whole. */
+  private quietly<T>(id: string, build: () => T): T {
+    const recorder = this.lab.recorder;
+    const recording = recorder.on;
+    recorder.on = false;
+    const result = build();
+    recorder.on = recording;
+    this.onAwake?.(this.netnsById.get(id) as Netns);
+    return result;
+  }
+
+  private set(netns: Netns, key: string, value: string): void {
+    const result = netns.sysctls.set(key, value);
+    if (!result.ok) throw new Error(`assertion failed: ${result.error}`);
+  }
+}
+
+export const podId = (pod: { namespace: string; name: string }): string => `pod/${pod.namespace}/${pod.name}`;
+export { BRIDGE_NAME };

@@ -1,0 +1,54 @@
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../protocol/packet.ts';
+
+/** States of a tracked TCP connection, named as `conntrack -L` prints them (net/netfilter/nf_conntrack_proto_tcp.c, Linux 6.12). */
+export type TcpConntrackState = 'NONE' | 'SYN_SENT' | 'SYN_RECV' | 'ESTABLISHED' | 'FIN_WAIT' | 'CLOSE_WAIT' | 'LAST_ACK' | 'TIME_WAIT' | 'CLOSE' | 'SYN_SENT2';
+
+const ORDER: readonly TcpConntrackState[] = ['NONE', 'SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK', 'TIME_WAIT', 'CLOSE', 'SYN_SENT2'];
+
+const NAMES = {
+  sNO: 'NONE', sSS: 'SYN_SENT', sSR: 'SYN_RECV', sES: 'ESTABLISHED', sFW: 'FIN_WAIT', sCW: 'CLOSE_WAIT', sLA: 'LAST_ACK', sTW: 'TIME_WAIT', sCL: 'CLOSE', sS2: 'SYN_SENT2', sIV: 'invalid', sIG: 'ignore',
+} as const;
+
+type Row = readonly (TcpConntrackState | 'invalid' | 'ignore')[];
+const row = (text: string): Row => text.split(' ').map((name) => NAMES[name as keyof typeof NAMES]);
+
+/** The kernel's tcp_conntracks table: by direction and kind of segment, the next state for each present state in the order above. */
+const TABLE: Readonly<Record<'original' | 'reply', Readonly<Record<'syn' | 'synack' | 'fin' | 'ack' | 'rst' | 'none', Row>>>> = {
+  original: {
+    syn: row('sSS sSS sIG sIG sIG sIG sIG sSS sSS sS2'),
+    synack: row('sIV sIV sSR sIV sIV sIV sIV sIV sIV sSR'),
+    fin: row('sIV sIV sFW sFW sLA sLA sLA sTW sCL sIV'),
+    ack: row('sES sIV sES sES sCW sCW sTW sTW sCL sIV'),
+    rst: row('sIV sCL sCL sCL sCL sCL sCL sCL sCL sCL'),
+    none: row('sIV sIV sIV sIV sIV sIV sIV sIV sIV sIV'),
+  },
+  reply: {
+    syn: row('sIV sS2 sIV sIV sIV sIV sIV sSS sIV sS2'),
+    synack: row('sIV sSR sIG sIG sIG sIG sIG sIG sIG sSR'),
+    fin: row('sIV sIV sFW sFW sLA sLA sLA sTW sCL sIV'),
+    ack: row('sIV sIG sSR sES sCW sCW sTW sTW sCL sIG'),
+    rst: row('sIV sCL sCL sCL sCL sCL sCL sCL sCL sCL'),
+    none: row('sIV sIV sIV sIV sIV sIV sIV sIV sIV sIV'),
+  },
+};
+
+export function nextTcpState(state: TcpConntrackState, direction: 'original' | 'reply', flags: number): TcpConntrackState | 'invalid' | 'ignore' {
+  const kind = flags & TCP_RST ? 'rst' : flags & TCP_SYN ? (flags & TCP_ACK ? 'synack' : 'syn') : flags & TCP_FIN ? 'fin' : flags & TCP_ACK ? 'ack' : 'none';
+  return TABLE[direction][kind][ORDER.indexOf(state)] ?? 'invalid';
+}
+
+const SECOND = 1_000_000_000;
+
+/** How long an entry lives in each state unless refreshed (tcp_timeouts). */
+export const TCP_TIMEOUT_NS: Readonly<Record<TcpConntrackState, number>> = {
+  NONE: 0,
+  SYN_SENT: 120 * SECOND,
+  SYN_RECV: 60 * SECOND,
+  ESTABLISHED: 432_000 * SECOND,
+  FIN_WAIT: 120 * SECOND,
+  CLOSE_WAIT: 60 * SECOND,
+  LAST_ACK: 30 * SECOND,
+  TIME_WAIT: 120 * SECOND,
+  CLOSE: 10 * SECOND,
+  SYN_SENT2: 120 * SECOND,
+};

@@ -1,0 +1,105 @@
+import type { Ipv4 } from '../../protocol/address.ts';
+import type { DropReason } from '../../protocol/event.ts';
+import {
+  ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST, ICMP_REDIRECT, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, type IcmpMessage, type Ipv4Packet, UNREACH_FRAG_NEEDED, UNREACH_HOST,
+} from '../../protocol/packet.ts';
+import type { Skb } from '../link/skb.ts';
+import type { InetDevice } from './inet-device.ts';
+import type { Netns } from './netns.ts';
+import { localOut, routeOutput } from './output.ts';
+
+const ERROR_TYPES = new Set([ICMP_UNREACHABLE, ICMP_REDIRECT, ICMP_TIME_EXCEEDED, 4, 12]);
+
+/** A burst of six, then one per icmp_ratelimit, to each destination (net/ipv4/icmp.c, icmpv4_xrlim_allow; XRLIM_BURST_FACTOR). */
+const BURST = 6;
+
+export class IcmpRateLimit {
+  private readonly netns: Netns;
+  private readonly buckets = new Map<Ipv4, { tokensNs: number; lastNs: number }>();
+
+  constructor(netns: Netns) {
+    this.netns = netns;
+  }
+
+  allow(destination: Ipv4): boolean {
+    const intervalNs = this.netns.sysctls.get('net.ipv4.icmp_ratelimit') * 1_000_000;
+    if (intervalNs === 0) return true;
+    const nowNs = this.netns.lab.sim.nowNs;
+    const bucket = this.buckets.get(destination) ?? { tokensNs: intervalNs * BURST, lastNs: nowNs };
+    bucket.tokensNs = Math.min(intervalNs * BURST, bucket.tokensNs + nowNs - bucket.lastNs);
+    bucket.lastNs = nowNs;
+    this.buckets.set(destination, bucket);
+    if (bucket.tokensNs < intervalNs) return false;
+    bucket.tokensNs -= intervalNs;
+    return true;
+  }
+}
+
+/**
+ * Tells the sender of a packet that it went no further (net/ipv4/icmp.c, __icmp_send; RFC 1122
+ * section 3.2.2 says about which packets nobody is told). The error speaks from the address the
+ * packet was for, if that is ours, else from the address of the device it leaves by.
+ */
+export function sendIcmpError(netns: Netns, about: Skb, icmpType: number, code: number, because: DropReason, mtu = 0): void {
+  const ip = about.payload as Ipv4Packet;
+  const inner = ip.payload;
+  if (ip.fragmentOffset > 0 || (inner.type === 'icmp' && ERROR_TYPES.has(inner.icmpType))) return;
+  const chosen = routeOutput(netns, ip.src);
+  if ('error' in chosen) return;
+  const loopback = chosen.route.view.type === 'local';
+  // Path MTU discovery must not be starved (icmpv4_mask_allow).
+  const limited = !(icmpType === ICMP_UNREACHABLE && code === UNREACH_FRAG_NEEDED) && !loopback;
+  if (limited && !netns.icmpRateLimit.allow(ip.src)) return;
+  const src = netns.fib.isLocal(ip.dst) ? ip.dst : chosen.source;
+  const recorder = netns.lab.recorder;
+  if (recorder.on) recorder.packet('icmpError', netns.id, undefined, about, { icmpType, code, because });
+  send(netns, about, src, ip.src, { type: 'icmp', icmpType, code, id: 0, seq: 0, mtu, gateway: 0 as Ipv4, quote: ip, data: '' });
+}
+
+/** The neighbour never answered: for a packet on its way an ICMP error, for a socket of our own the same over `lo` (net/ipv4/route.c, ipv4_link_failure). */
+export function reportUnresolved(dev: InetDevice, skb: Skb): void {
+  dev.netns.drop(skb, dev, 'neighbourFailed', undefined);
+  if (skb.payload.type === 'ipv4') sendIcmpError(dev.netns, skb, ICMP_UNREACHABLE, UNREACH_HOST, 'neighbourFailed');
+}
+
+export function icmpReceive(dev: InetDevice, skb: Skb, ip: Ipv4Packet, icmp: IcmpMessage): void {
+  const { netns } = dev;
+  if (icmp.icmpType === ICMP_ECHO_REQUEST) {
+    if (netns.sysctls.get('net.ipv4.icmp_echo_ignore_all') === 1) {
+      netns.drop(skb, dev, 'echoUnknown', 'net.ipv4.icmp_echo_ignore_all is 1');
+      return;
+    }
+    deliver(netns, dev, skb, 'the kernel answers echo requests itself');
+    send(netns, skb, ip.dst, ip.src, { ...icmp, icmpType: ICMP_ECHO_REPLY });
+    return;
+  }
+  if (icmp.icmpType === ICMP_ECHO_REPLY) {
+    const ping = netns.transports.icmp;
+    if (ping) ping.receive(skb, ip);
+    else netns.drop(skb, dev, 'echoUnknown', undefined);
+    return;
+  }
+  const quote = icmp.quote;
+  if (!quote) {
+    netns.drop(skb, dev, 'icmpUnmatched', undefined);
+    return;
+  }
+  if (icmp.icmpType === ICMP_UNREACHABLE && icmp.code === UNREACH_FRAG_NEEDED && icmp.mtu >= 68) netns.pathMtu.set(quote.dst, icmp.mtu);
+  const transport = quote.payload.type === 'opaque' ? undefined : netns.transports[quote.payload.type];
+  if (transport) transport.error(skb, icmp, quote);
+  else netns.drop(skb, dev, 'icmpUnmatched', undefined);
+}
+
+function deliver(netns: Netns, dev: InetDevice, skb: Skb, to: string): void {
+  const recorder = netns.lab.recorder;
+  if (recorder.on) recorder.packet('deliver', netns.id, dev.device.name, skb, { to, process: undefined });
+}
+
+/** An answer of the kernel itself: the other direction than what it answers, no don't-fragment (net/ipv4/icmp.c, icmp_reply). */
+function send(netns: Netns, about: Skb, src: Ipv4, dst: Ipv4, payload: IcmpMessage): void {
+  const packet: Ipv4Packet = {
+    type: 'ipv4', src, dst, ttl: netns.sysctls.defaultTtl, id: netns.nextIpId(), dontFragment: false, moreFragments: false, fragmentOffset: 0,
+    tos: payload.quote ? 0xc0 : 0, payload,
+  };
+  localOut(netns, packet, { flow: about.flow, direction: about.direction === 'request' ? 'reply' : 'request', cause: about.cause });
+}

@@ -1,0 +1,176 @@
+import type { Cidr, IpAddress, Ipv4, Mac } from '../../protocol/address.ts';
+import { broadcastOf, isIpv4, networkOf, ZERO_MAC } from '../../protocol/address.ts';
+import type { ConntrackView, DropReason, RouteType, SocketView } from '../../protocol/event.ts';
+import type { IcmpMessage, Ipv4Packet } from '../../protocol/packet.ts';
+import type { FdbView, NetnsView } from '../../protocol/view.ts';
+import type { Bridge } from '../link/bridge.ts';
+import { type Device, type DeviceOwner, Loopback } from '../link/device.ts';
+import type { Skb } from '../link/skb.ts';
+import { HookTable } from '../netfilter/hooks.ts';
+import type { LabContext } from '../sim/lab-context.ts';
+import { Fib, type Route } from './fib.ts';
+import { Reassembly } from './fragment.ts';
+import { IcmpRateLimit } from './icmp.ts';
+import { InetDevice } from './inet-device.ts';
+import { neighbourViews } from './neighbour.ts';
+import { Sysctls } from './sysctl.ts';
+
+/** A transport protocol of a namespace; `socket/` provides them. */
+export interface Transport {
+  receive(skb: Skb, packet: Ipv4Packet): void;
+  /** An ICMP error about a packet that this namespace sent. */
+  error(skb: Skb, icmp: IcmpMessage, quote: Ipv4Packet): void;
+  views(): SocketView[];
+}
+
+/** The table of tracked connections, where a namespace tracks any. */
+export interface ConntrackTable {
+  views(): ConntrackView[];
+  flush(): void;
+}
+
+/** A network namespace (Linux: struct net): everything network that its processes can see. */
+export class Netns implements DeviceOwner {
+  readonly id: string;
+  readonly kind: NetnsView['kind'];
+  readonly lab: LabContext;
+  readonly sysctls = new Sysctls();
+  readonly fib = new Fib();
+  readonly hooks = new HookTable();
+  readonly devices = new Map<string, InetDevice>();
+  readonly bridges: Bridge[] = [];
+  readonly transports: Partial<Record<'tcp' | 'udp' | 'icmp', Transport>> = {};
+  readonly reassembly: Reassembly;
+  readonly icmpRateLimit: IcmpRateLimit;
+  /** Path MTUs learned from "fragmentation needed" (RFC 1191), by destination. */
+  readonly pathMtu = new Map<IpAddress, number>();
+  conntrack: ConntrackTable | undefined = undefined;
+  readonly lo: InetDevice;
+  private ipId: number;
+
+  constructor(lab: LabContext, id: string, kind: NetnsView['kind']) {
+    this.lab = lab;
+    this.id = id;
+    this.kind = kind;
+    this.ipId = lab.random('ip-id').below(65_536);
+    this.reassembly = new Reassembly(this);
+    this.icmpRateLimit = new IcmpRateLimit(this);
+    this.lo = this.addDevice(new Loopback(this, ZERO_MAC));
+    this.addAddress(this.lo, { address: 0x7f000001 as Ipv4, length: 8 });
+  }
+
+  addDevice(device: Device): InetDevice {
+    const dev = new InetDevice(this, device);
+    this.devices.set(device.name, dev);
+    return dev;
+  }
+
+  addBridge(bridge: Bridge): InetDevice {
+    this.bridges.push(bridge);
+    return this.addDevice(bridge);
+  }
+
+  device(name: string): InetDevice | undefined {
+    return this.devices.get(name);
+  }
+
+  /** Adds an interface address and the routes the kernel adds with it (net/ipv4/fib_frontend.c, fib_add_ifaddr). */
+  addAddress(dev: InetDevice, cidr: Cidr): void {
+    dev.addresses.push(cidr);
+    this.addAddressRoutes(dev, cidr);
+  }
+
+  private addAddressRoutes(dev: InetDevice, cidr: Cidr): void {
+    const { address } = cidr;
+    if (!isIpv4(address)) return;
+    if (dev === this.lo) {
+      this.addKernelRoute(dev, 'local', 'local', networkOf(cidr), address);
+    }
+    this.addKernelRoute(dev, 'local', 'local', { address, length: 32 }, address);
+    const broadcast = broadcastOf(cidr);
+    if (broadcast !== undefined) this.addKernelRoute(dev, 'local', 'broadcast', { address: broadcast, length: 32 }, address);
+    if (dev !== this.lo && cidr.length < 32) this.addKernelRoute(dev, 'main', 'unicast', networkOf(cidr), address);
+  }
+
+  /** Adds a static route; with `via` the device is the one that reaches it. Returns false when nothing does. */
+  addRoute(destination: Cidr, options: { via?: Ipv4 | undefined; device?: InetDevice | undefined; type?: RouteType | undefined }): Route | undefined {
+    const type = options.type ?? 'unicast';
+    const device = options.device ?? (options.via === undefined ? undefined : this.fib.lookup(options.via)?.device);
+    if (type === 'unicast' && !device) return undefined;
+    const route: Route = {
+      view: { table: 'main', type, destination: networkOf(destination), via: options.via, device: device?.device.name, prefSrc: undefined, scope: options.via === undefined ? 'link' : 'global', protocol: 'boot' },
+      device,
+      via: options.via,
+      prefSrc: undefined,
+    };
+    this.fib.add(route);
+    return route;
+  }
+
+  removeRoute(destination: Cidr): Route | undefined {
+    return this.fib.remove('main', networkOf(destination));
+  }
+
+  /** Sets a device up or down as `ip link set` does; routes out of a device go with it and the connected ones come back. */
+  setDeviceUp(dev: InetDevice, up: boolean): void {
+    const { device } = dev;
+    if (device.up === up) return;
+    const recorder = this.lab.recorder;
+    device.up = up;
+    if (!up) {
+      device.port?.bridge.forgetPort(device.port);
+      for (const neighbour of [...dev.neighbours.values()]) neighbour.forget();
+      for (const route of this.fib.ofDevice(dev)) {
+        this.fib.remove(route.view.table, route.view.destination);
+        recorder.fact('routeChanged', this.id, device.name, { action: 'removed', route: route.view });
+      }
+    } else {
+      const before = new Set(this.fib.view());
+      for (const cidr of dev.addresses) this.addAddressRoutes(dev, cidr);
+      for (const route of this.fib.view()) if (!before.has(route)) recorder.fact('routeChanged', this.id, device.name, { action: 'added', route });
+    }
+    recorder.fact('deviceChanged', this.id, device.name, { view: dev.view() });
+    const peer = device.peer;
+    if (peer) {
+      const peerView = (peer.upper as InetDevice | undefined)?.view();
+      if (peerView) recorder.fact('deviceChanged', peer.owner.id, peer.name, { view: peerView });
+    }
+  }
+
+  /** The next IP identification for packets that no connected socket counts itself. */
+  nextIpId(): number {
+    this.ipId = (this.ipId + 1) & 0xffff;
+    return this.ipId;
+  }
+
+  drop(skb: Skb, dev: InetDevice | undefined, reason: DropReason, detail: string | undefined): void {
+    this.lab.drop(this.id, dev?.device.name, skb, reason, detail);
+  }
+
+  view(): NetnsView {
+    const fdb: FdbView[] = this.bridges.flatMap((b) => b.fdbView());
+    return {
+      id: this.id,
+      kind: this.kind,
+      devices: [...this.devices.values()].map((d) => d.view()),
+      routes: this.fib.view(),
+      neighbours: neighbourViews(this.devices.values()),
+      fdb,
+      conntrack: this.conntrack?.views() ?? [],
+      sockets: (['tcp', 'udp', 'icmp'] as const).flatMap((p) => this.transports[p]?.views() ?? []),
+      sysctls: this.sysctls.view(),
+    };
+  }
+
+  private addKernelRoute(dev: InetDevice, table: 'local' | 'main', type: RouteType, destination: Cidr, prefSrc: Ipv4): void {
+    this.fib.add({
+      view: { table, type, destination, via: undefined, device: dev.device.name, prefSrc, scope: type === 'local' ? 'host' : 'link', protocol: 'kernel' },
+      device: type === 'local' ? this.lo ?? dev : dev,
+      via: undefined,
+      prefSrc,
+    });
+  }
+}
+
+/** The MAC that this lab gives a device by its address: an OUI-like prefix, then the four octets. */
+export const macOf = (prefix: number, address: Ipv4): Mac => (prefix * 0x1_0000_0000 + address) as Mac;

@@ -1,0 +1,99 @@
+import type { Ipv4 } from '../../protocol/address.ts';
+import type { Direction, HookName } from '../../protocol/event.ts';
+import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
+import { type HostQueueTicket, Skb } from '../link/skb.ts';
+import { type HookVerdict, NF_ACCEPT, NF_DROP } from '../netfilter/hooks.ts';
+import type { Route } from './fib.ts';
+import { fragment } from './fragment.ts';
+import type { InetDevice } from './inet-device.ts';
+import { neighbourOutput } from './neighbour.ts';
+import type { Netns } from './netns.ts';
+
+/** What a system call that sends fails with, named as in errno(3). */
+export type OutputError = 'ENETUNREACH' | 'EHOSTUNREACH' | 'EINVAL' | 'EACCES' | 'EMSGSIZE' | 'EPERM';
+
+/** On whose behalf a packet is sent. */
+export interface Origin {
+  readonly flow: number;
+  readonly direction: Direction;
+  readonly cause: number;
+  readonly hostQueue?: HostQueueTicket | undefined;
+}
+
+export type OutputRoute = { readonly route: Route; readonly source: Ipv4 } | { readonly error: OutputError };
+
+/** Chooses the route and, unless given, the source address for what a process sends (net/ipv4/route.c, ip_route_output_key_hash_rcu). */
+export function routeOutput(netns: Netns, destination: Ipv4): OutputRoute {
+  const route = netns.fib.lookup(destination);
+  if (!route) return { error: 'ENETUNREACH' };
+  switch (route.view.type) {
+    case 'unreachable':
+      return { error: 'EHOSTUNREACH' };
+    case 'blackhole':
+      return { error: 'EINVAL' };
+    case 'prohibit':
+      return { error: 'EACCES' };
+    case 'broadcast':
+      // Sockets of the lab never set SO_BROADCAST.
+      return { error: 'EACCES' };
+    case 'local':
+      return { route, source: route.view.destination.length === 32 ? destination : (route.prefSrc ?? destination) };
+    case 'unicast': {
+      const source = route.prefSrc ?? route.device?.selectAddress(route.via ?? destination);
+      return source === undefined ? { error: 'ENETUNREACH' } : { route, source };
+    }
+  }
+}
+
+/** The largest packet towards a destination that need not be cut. */
+export function pathMtu(netns: Netns, route: Route, destination: Ipv4): number {
+  const mtu = (route.device as InetDevice).device.mtu;
+  return Math.min(mtu, netns.pathMtu.get(destination) ?? mtu);
+}
+
+/**
+ * Sends a packet that this namespace made: OUTPUT, POSTROUTING, fragmentation, neighbour
+ * (net/ipv4/ip_output.c, __ip_local_out, ip_output). Returns the error that the sender sees at once.
+ */
+export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): OutputError | undefined {
+  const chosen = routeOutput(netns, packet.dst);
+  if ('error' in chosen) return chosen.error;
+  const { route } = chosen;
+  const out = route.device as InetDevice;
+  if (packet.dontFragment && ipv4Length(packet) > pathMtu(netns, route, packet.dst)) return 'EMSGSIZE';
+  const skb = new Skb(netns.lab.nextPacket(), origin.flow, origin.direction, origin.cause, packet);
+  skb.hostQueue = origin.hostQueue;
+  const nextHop = route.via ?? packet.dst;
+  const recorder = netns.lab.recorder;
+  if (recorder.on) recorder.packet('route', netns.id, out.device.name, skb, { destination: packet.dst, route: route.view, nextHop: route.view.type === 'local' ? undefined : nextHop, input: false });
+  if (passHook(netns, skb, 'OUTPUT', undefined, out.device.name) === NF_DROP) return 'EPERM';
+  finishOutput(out, nextHop, skb);
+  return undefined;
+}
+
+/** From POSTROUTING to the device. */
+export function finishOutput(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
+  const { netns, device } = out;
+  if (passHook(netns, skb, 'POSTROUTING', undefined, device.name) === NF_DROP) return;
+  const packet = skb.payload as Ipv4Packet;
+  const length = ipv4Length(packet);
+  if (length > device.mtu || length > (netns.pathMtu.get(packet.dst) ?? length)) {
+    for (const piece of fragment(out, skb, Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu))) transmit(out, nextHop, piece);
+  } else {
+    transmit(out, nextHop, skb);
+  }
+}
+
+function transmit(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
+  if (out.device.kind === 'loopback') out.device.send(skb);
+  else neighbourOutput(out, nextHop, skb);
+}
+
+/** Runs a hook and records that it was passed; a namespace without hook functions does neither. */
+export function passHook(netns: Netns, skb: Skb, hook: HookName, inDevice: string | undefined, outDevice: string | undefined, bridged = false): HookVerdict {
+  if (netns.hooks.isEmpty(hook)) return NF_ACCEPT;
+  const state = { hook, inDevice, outDevice, bridged };
+  const recorder = netns.lab.recorder;
+  if (recorder.on) recorder.packet('hook', netns.id, inDevice ?? outDevice, skb, state);
+  return netns.hooks.run(skb, state);
+}

@@ -1,0 +1,21 @@
+import type { ApiObject } from './metadata.ts';
+
+/** kubeadm's cluster settings; `kubeadm config print init-defaults` and the ConfigMap kubeadm-config hold one. */
+export interface ClusterConfiguration extends ApiObject {
+  readonly kind: 'ClusterConfiguration';
+  readonly networking?:
+    | {
+        /** One CIDR, or two with a comma between them for dual stack. */
+        readonly podSubnet?: string | undefined;
+        readonly serviceSubnet?: string | undefined;
+        readonly dnsDomain?: string | undefined;
+      }
+    | undefined;
+}
+
+/** kube-proxy's settings. Kept with the scenario; nothing reads it yet. */
+export interface KubeProxyConfiguration extends ApiObject {
+  readonly kind: 'KubeProxyConfiguration';
+  readonly mode?: string | undefined;
+  readonly clusterCIDR?: string | undefined;
+}

@@ -1,0 +1,49 @@
+import type { HookName } from '../../protocol/event.ts';
+import type { Skb } from '../link/skb.ts';
+
+/** What a hook function decides about a packet (include/uapi/linux/netfilter.h). */
+export const NF_ACCEPT = 0;
+export const NF_DROP = 1;
+export type HookVerdict = typeof NF_ACCEPT | typeof NF_DROP;
+
+/** Where in its way a packet is when a hook sees it. */
+export interface HookState {
+  readonly hook: HookName;
+  readonly inDevice: string | undefined;
+  readonly outDevice: string | undefined;
+  /** Only being switched; br_netfilter shows it to the hook. */
+  readonly bridged: boolean;
+}
+
+export type HookFunction = (skb: Skb, state: HookState) => HookVerdict;
+
+/** Priorities of the IPv4 hooks (include/uapi/linux/netfilter_ipv4.h); lower runs earlier. */
+export const PRIORITY_CONNTRACK = -200;
+export const PRIORITY_CONNTRACK_CONFIRM = 2_147_483_647;
+
+interface Registration {
+  readonly priority: number;
+  readonly run: HookFunction;
+}
+
+/** The netfilter hooks of one namespace. A hook that nobody registered at costs a packet nothing. */
+export class HookTable {
+  private readonly chains: Record<HookName, Registration[]> = { PREROUTING: [], INPUT: [], FORWARD: [], OUTPUT: [], POSTROUTING: [] };
+
+  register(hook: HookName, priority: number, run: HookFunction): void {
+    const chain = this.chains[hook];
+    chain.push({ priority, run });
+    chain.sort((a, b) => a.priority - b.priority);
+  }
+
+  isEmpty(hook: HookName): boolean {
+    return this.chains[hook].length === 0;
+  }
+
+  run(skb: Skb, state: HookState): HookVerdict {
+    for (const { run } of this.chains[state.hook]) {
+      if (run(skb, state) === NF_DROP) return NF_DROP;
+    }
+    return NF_ACCEPT;
+  }
+}

@@ -1,0 +1,57 @@
+import { RandomStream } from '../../base/prng.ts';
+import type { DropReason } from '../../protocol/event.ts';
+import { Recorder, type Subject } from './recorder.ts';
+import { Simulation } from './simulation.ts';
+
+/** What every part of one simulated world shares: time, the recording, random streams and running numbers. */
+export class LabContext {
+  readonly sim = new Simulation();
+  readonly recorder = new Recorder(this.sim);
+  private readonly seed: number;
+  private readonly streams = new Map<string, RandomStream>();
+  private packets = 0;
+  private sockets = 0;
+  private flows = 0;
+
+  constructor(seed: number) {
+    this.seed = seed;
+  }
+
+  /** The random stream of one purpose: a new purpose shifts no other. */
+  random(purpose: string): RandomStream {
+    let stream = this.streams.get(purpose);
+    if (!stream) {
+      stream = new RandomStream(this.seed, purpose);
+      this.streams.set(purpose, stream);
+    }
+    return stream;
+  }
+
+  /** Notes about the traffic under way, by flow; kept also when events are not. */
+  readonly flowNotes = new Map<number, FlowNote>();
+
+  /** Records that a packet went no further, and remembers it as the latest loss of its flow. */
+  drop(netns: string, device: string | undefined, subject: Subject, reason: DropReason, detail: string | undefined): void {
+    const note = this.flowNotes.get(subject.flow);
+    if (note && reason !== 'otherHost') note.lastDrop = { netns, device, reason };
+    if (this.recorder.on) this.recorder.packet('drop', netns, device, subject, { reason, detail });
+  }
+
+  nextPacket(): number {
+    return ++this.packets;
+  }
+
+  nextSocket(): number {
+    return ++this.sockets;
+  }
+
+  nextFlow(): number {
+    return ++this.flows;
+  }
+}
+
+export interface FlowNote {
+  lastDrop: { readonly netns: string; readonly device: string | undefined; readonly reason: DropReason } | undefined;
+  /** `address:port` of the server that took the flow, as the server itself sees it. */
+  endpoint: string | undefined;
+}

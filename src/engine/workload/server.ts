@@ -1,0 +1,67 @@
+import type { Netns } from '../ip/netns.ts';
+import { endpointText, noteProcess } from '../socket/demux.ts';
+import type { TcpConnection, TcpHandler } from '../socket/tcp-connection.ts';
+import type { UdpHandler, UdpLayer, UdpSocket } from '../socket/udp.ts';
+
+/** How long a process thinks before it answers. */
+const THINK_NS = 100_000;
+
+/**
+ * What a container serves on a TCP port: a small HTTP/1.1 server (RFC 9112) that says who it is and
+ * whom it saw; what is not HTTP it sends back. It closes when the client has.
+ */
+export function tcpServer(netns: Netns, process: string): TcpHandler {
+  let received = '';
+  return {
+    opened: (connection) => noteEndpoint(netns, connection),
+    received: (connection, data) => {
+      received += data;
+      const end = received.indexOf('\r\n\r\n');
+      if (/^[A-Z]+ /.test(received) && end < 0) return;
+      const request = received;
+      received = '';
+      netns.lab.sim.schedule(THINK_NS, answer, { netns, connection, process, request }, undefined);
+    },
+    ended: (connection) => void netns.lab.sim.schedule(THINK_NS, closeConnection, connection, undefined),
+  };
+}
+
+function noteEndpoint(netns: Netns, connection: TcpConnection): void {
+  const note = netns.lab.flowNotes.get(connection.flow);
+  if (note) note.endpoint = endpointText(connection.localAddress, connection.localPort);
+}
+
+function answer(task: { netns: Netns; connection: TcpConnection; process: string; request: string }): void {
+  const { netns, connection, process, request } = task;
+  const http = /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/.test(request);
+  if (!http) {
+    connection.cause = noteProcess(netns, process, `sent ${request.length} octets back`, connection.cause, connection.flow, connection.direction);
+    connection.send(request);
+    return;
+  }
+  const body = `served by ${process} in ${netns.id}, for ${endpointText(connection.remoteAddress, connection.remotePort)}\n`;
+  connection.cause = noteProcess(netns, process, 'answered HTTP/1.1 200 OK', connection.cause, connection.flow, connection.direction);
+  connection.send(`HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+}
+
+function closeConnection(connection: TcpConnection): void {
+  connection.close();
+}
+
+/** What a container serves on a UDP port: one datagram back for each, saying who answered. */
+export function udpServer(udp: UdpLayer, netns: Netns, process: string): UdpHandler {
+  return {
+    received: (socket, _data, from) => {
+      const note = netns.lab.flowNotes.get(from.flow);
+      if (note) note.endpoint = endpointText(from.to, socket.port);
+      netns.lab.sim.schedule(THINK_NS, answerDatagram, { udp, netns, process, socket, from }, undefined);
+    },
+  };
+}
+
+function answerDatagram(task: { udp: UdpLayer; netns: Netns; process: string; socket: UdpSocket; from: Parameters<UdpHandler['received']>[2] }): void {
+  const { udp, netns, process, socket, from } = task;
+  const peer = endpointText(from.address, from.port);
+  const cause = noteProcess(netns, process, `answered ${peer}`, from.cause, from.flow, 'reply');
+  udp.send(socket, `served by ${process} in ${netns.id}, for ${peer}\n`, { address: from.address, port: from.port, from: from.to }, { flow: from.flow, direction: 'reply', cause });
+}

@@ -1,0 +1,59 @@
+import type { FlowOutcome, LabEvent, ProbeProtocol } from './event.ts';
+import type { LabState } from './fold.ts';
+import type { NetnsView, Problem, Topology } from './view.ts';
+
+/** A text to load, with the name that errors shall give it. */
+export interface SourceFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * Something a person does. Inputs are applied one after the other at the engine's present virtual
+ * time; scenario, seed and the list of inputs determine the recording.
+ */
+export type Input =
+  /** One probe. `from`: `pod/NS/NAME[/CONTAINER]`, `node/NAME`, `external`. `to`: `host:port`, an address, a URL or a REF with an optional port. */
+  | { readonly type: 'send'; readonly from: string; readonly to: string; readonly protocol: ProbeProtocol; readonly count?: number; readonly intervalNs?: number; readonly ttl?: number; readonly size?: number }
+  | { readonly type: 'setSysctl'; readonly netns: string; readonly key: string; readonly value: string }
+  | { readonly type: 'setDevice'; readonly netns: string; readonly device: string; readonly up: boolean }
+  /** Let virtual time pass: timers fire, entries age. */
+  | { readonly type: 'wait'; readonly durationNs: number };
+
+export type InputAnswer =
+  | { readonly accepted: true; readonly flows: readonly number[] }
+  | { readonly accepted: false; readonly reason: string };
+
+export type LoadAnswer =
+  | { readonly loaded: true; readonly epoch: number; readonly topology: Topology; readonly state: LabState }
+  | { readonly loaded: false; readonly problems: readonly Problem[] };
+
+/** At most one a frame; events are in order and follow the previous batch without a gap. A batch of another epoch is stale. */
+export interface Batch {
+  readonly epoch: number;
+  readonly timeNs: number;
+  readonly events: readonly LabEvent[];
+}
+
+/** The engine as its clients see it: the same in a worker, in process, and in tests. */
+export interface Engine {
+  /** Replaces the cluster; on problems what was loaded stays. Raises the epoch. */
+  load(files: readonly SourceFile[]): Promise<LoadAnswer>;
+  /** Applies one input and runs until the traffic it started has ended. */
+  input(input: Input): Promise<InputAnswer>;
+  /** All tables of one namespace now, also of one that no packet has reached; undefined when there is none of that name. */
+  inspect(netns: string): Promise<NetnsView | undefined>;
+  /** The inputs so far, for links and replay. */
+  inputs(): Promise<readonly Input[]>;
+  onBatch(listener: (batch: Batch) => void): () => void;
+  dispose(): void;
+}
+
+export interface FlowSummary {
+  readonly flow: number;
+  readonly from: string;
+  readonly to: string;
+  readonly protocol: ProbeProtocol;
+  readonly startSeq: number;
+  readonly outcome: FlowOutcome | undefined;
+}

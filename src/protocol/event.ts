@@ -1,0 +1,203 @@
+import type { Cidr, IpAddress, Mac } from './address.ts';
+import type { Frame } from './packet.ts';
+import type { DeviceView, NetnsView, OutcomeKind } from './view.ts';
+
+/**
+ * What the engine records: facts, in causal order. `seq` rises by one per event and breaks ties of
+ * `timeNs`; `cause` is the `seq` of the event that led here (0: an input or a timer), so following
+ * causes back from a delivery gives the packet's way. Every change of a table is in some event, so
+ * any view at time t is a fold (see fold.ts) from an earlier state.
+ */
+export interface EventOf<T extends EventType> {
+  readonly type: T;
+  readonly seq: number;
+  /** Virtual time in nanoseconds; never falls from one event to the next. */
+  readonly timeNs: number;
+  readonly cause: number;
+  /** `pod/NS/NAME`, `node/NAME` or `external/NAME`. */
+  readonly netns: string;
+  /** The device it happened at, where there is one. */
+  readonly device: string | undefined;
+  /** The packet (Linux: the skb) it happened to; 0 for none. A flooded copy keeps the number of its original. */
+  readonly packet: number;
+  /** The traffic it serves (see Input 'send'); 0 for none. */
+  readonly flow: number;
+  /** Of the packet, or of the packet that a helper (ARP, ICMP error) serves. */
+  readonly direction: Direction;
+  /** The frame as it is at this point, where the event concerns one. */
+  readonly frame: Frame | undefined;
+  readonly data: EventData[T];
+}
+
+export type Direction = 'request' | 'reply';
+export type EventType = keyof EventData;
+export type LabEvent = { [T in EventType]: EventOf<T> }[EventType];
+
+export interface EventData {
+  /** A frame leaves by a device (what `tcpdump` calls out). */
+  tx: undefined;
+  /** A frame arrives at a device. `otherHost`: it is addressed to another station, as a bridge port sees. */
+  rx: { readonly otherHost: boolean };
+  /** A bridge decided about a frame and learned from it. */
+  bridge: BridgeDecision;
+  /** A netfilter hook was passed. */
+  hook: HookPassed;
+  conntrack: ConntrackChange;
+  route: RouteDecision;
+  /** The TTL fell by one: this namespace routes the packet. */
+  forward: { readonly ttlBefore: number; readonly ttlAfter: number };
+  /** A packet waits until its next hop's MAC is known. */
+  queued: { readonly nextHop: IpAddress; readonly queueLength: number };
+  neighbour: NeighbourChange;
+  /** A packet too big for the outgoing device was cut into fragments. */
+  fragmented: { readonly mtu: number; readonly fragments: number };
+  /** All fragments of a packet are here. */
+  reassembled: { readonly fragments: number };
+  /** This namespace answers a packet with an ICMP error; the tx of that error follows. */
+  icmpError: { readonly icmpType: number; readonly code: number; readonly because: DropReason };
+  /** A packet reached a socket (or the kernel's own ICMP). */
+  deliver: { readonly to: string; readonly process: string | undefined };
+  drop: { readonly reason: DropReason; readonly detail: string | undefined };
+  socket: SocketChange;
+  /** What a process did: one short clause, e.g. `sent GET / HTTP/1.1`. */
+  process: { readonly name: string; readonly did: string };
+  /** A process could not bind its port. */
+  bindFailed: { readonly process: string; readonly protocol: 'tcp' | 'udp'; readonly address: string; readonly port: number; readonly holder: string };
+  /** A flow began. `from` and `to` as asked for. */
+  flowStarted: { readonly from: string; readonly to: string; readonly protocol: ProbeProtocol };
+  /** A flow ended: exactly one for each flow. */
+  flowEnded: FlowOutcome;
+  /** A namespace came into view with all its tables. */
+  netnsAppeared: { readonly view: NetnsView };
+  deviceChanged: { readonly view: DeviceView };
+  routeChanged: { readonly action: 'added' | 'removed'; readonly route: RouteView };
+  sysctlChanged: { readonly key: string; readonly value: string };
+}
+
+export type ProbeProtocol = 'tcp' | 'udp' | 'icmp' | 'http';
+
+export interface FlowOutcome {
+  readonly kind: OutcomeKind;
+  /** One sentence for people: what the client saw and why. */
+  readonly detail: string;
+  /** `address:port` that served, where one did. */
+  readonly endpoint: string | undefined;
+}
+
+export interface BridgeDecision {
+  readonly bridge: string;
+  readonly verdict: 'forward' | 'flood' | 'local' | 'floodAndLocal' | 'drop';
+  /** Ports that get a copy, in port order; where `omitted` > 0 only the first ones are named and recorded. */
+  readonly ports: readonly string[];
+  readonly omitted: number;
+  /** What the source address taught the FDB; undefined when the frame comes from the bridge device itself. */
+  readonly learned: 'new' | 'moved' | 'known' | undefined;
+  readonly ingress: string | undefined;
+}
+
+export type HookName = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+
+export interface HookPassed {
+  readonly hook: HookName;
+  readonly inDevice: string | undefined;
+  readonly outDevice: string | undefined;
+  /** The packet is only being switched; br_netfilter shows it to the IP hooks. */
+  readonly bridged: boolean;
+}
+
+export interface ConntrackTuple {
+  readonly src: IpAddress;
+  readonly dst: IpAddress;
+  readonly protocol: number;
+  /** Ports; for ICMP the identifier in `srcPort` and type*256+code in `dstPort`. */
+  readonly srcPort: number;
+  readonly dstPort: number;
+}
+
+export interface ConntrackView {
+  readonly id: number;
+  readonly original: ConntrackTuple;
+  readonly reply: ConntrackTuple;
+  /** TCP only: SYN_SENT, ESTABLISHED, ... */
+  readonly state: string | undefined;
+  readonly assured: boolean;
+  readonly seenReply: boolean;
+  /** Virtual time at which the entry goes unless refreshed. */
+  readonly expiresNs: number;
+  readonly mark: number;
+}
+
+export interface ConntrackChange {
+  readonly action: 'new' | 'confirmed' | 'updated' | 'destroyed' | 'invalid';
+  /** How the packet relates to the entry: conntrack's ctstate. */
+  readonly packetState: 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID';
+  readonly packetDirection: 'original' | 'reply';
+  /** The entry after the change; undefined for an invalid packet, which has none. */
+  readonly entry: ConntrackView | undefined;
+}
+
+export type RouteType = 'unicast' | 'local' | 'broadcast' | 'blackhole' | 'unreachable' | 'prohibit';
+
+export interface RouteView {
+  readonly table: 'local' | 'main';
+  readonly type: RouteType;
+  /** Prefix; 0.0.0.0/0 is the default route. */
+  readonly destination: Cidr;
+  readonly via: IpAddress | undefined;
+  readonly device: string | undefined;
+  readonly prefSrc: IpAddress | undefined;
+  readonly scope: 'global' | 'link' | 'host';
+  readonly protocol: 'kernel' | 'static' | 'boot';
+}
+
+export interface RouteDecision {
+  readonly destination: IpAddress;
+  /** The route chosen by longest prefix; undefined when none matched. */
+  readonly route: RouteView | undefined;
+  /** Address to resolve on the link: the gateway, or the destination when it is on the link. */
+  readonly nextHop: IpAddress | undefined;
+  readonly input: boolean;
+}
+
+export type NeighbourState = 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'FAILED' | 'PERMANENT';
+
+export interface NeighbourView {
+  readonly address: IpAddress;
+  readonly device: string;
+  readonly mac: Mac | undefined;
+  readonly state: NeighbourState;
+}
+
+export interface NeighbourChange {
+  readonly action: 'created' | 'updated' | 'removed';
+  readonly entry: NeighbourView;
+}
+
+export type SocketState =
+  | 'LISTEN' | 'SYN-SENT' | 'SYN-RECV' | 'ESTAB' | 'FIN-WAIT-1' | 'FIN-WAIT-2' | 'CLOSE-WAIT' | 'CLOSING' | 'LAST-ACK' | 'TIME-WAIT' | 'UNCONN' | 'CLOSED';
+
+export interface SocketView {
+  readonly id: number;
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
+  readonly localAddress: IpAddress;
+  readonly localPort: number;
+  readonly remoteAddress: IpAddress | undefined;
+  readonly remotePort: number;
+  readonly state: SocketState;
+  readonly process: string;
+}
+
+/** State CLOSED removes the socket. */
+export interface SocketChange {
+  readonly view: SocketView;
+}
+
+/** Why a packet went no further. The exact condition of each is documented in docs of `explain/reasons.ts`. */
+export type DropReason =
+  | 'otherHost' | 'deviceDown' | 'noCarrier' | 'bridgePortSame' | 'noL3'
+  | 'forwardingOff' | 'ttlExceeded' | 'noRoute' | 'routeBlackhole' | 'routeUnreachable' | 'routeProhibit'
+  | 'reversePath' | 'martianSource' | 'localSource' | 'martianDestination'
+  | 'neighbourFailed' | 'neighbourQueueFull' | 'tooBig' | 'mtuReceive'
+  | 'noSocket' | 'protocolUnreachable' | 'tcpUnexpected' | 'echoUnknown' | 'icmpUnmatched' | 'checksum'
+  | 'conntrackFull' | 'conntrackInvalid' | 'fragmentTimeout' | 'netnsGone' | 'hopLimit' | 'notUnderstood';
+

@@ -1,0 +1,128 @@
+import type { Cidr, IpAddress, Ipv4, Mac } from './address.ts';
+import type { ConntrackView, NeighbourView, RouteView, SocketView } from './event.ts';
+
+/** What a client of a probe sees in the end; exactly one of these. */
+export type OutcomeKind = 'connected' | 'refused' | 'unreachable' | 'timeout' | 'dns-failure' | 'http';
+
+export interface DeviceView {
+  readonly name: string;
+  readonly kind: 'loopback' | 'veth' | 'bridge' | 'physical';
+  readonly mac: Mac;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** False when the other end is down or the cable is cut. */
+  readonly carrier: boolean;
+  /** The bridge it is a port of. */
+  readonly master: string | undefined;
+  readonly hairpin: boolean;
+  readonly addresses: readonly Cidr[];
+  /** The other end of the veth pair or cable. */
+  readonly peer: { readonly netns: string; readonly device: string } | undefined;
+}
+
+export interface FdbView {
+  readonly bridge: string;
+  readonly mac: Mac;
+  readonly port: string;
+  readonly local: boolean;
+  /** Virtual time of the last frame from there; entries not local age out after the bridge's ageing time. */
+  readonly updatedNs: number;
+}
+
+/** Everything a network namespace holds at one moment. Tables are in the order the tools print them. */
+export interface NetnsView {
+  readonly id: string;
+  readonly kind: 'pod' | 'node' | 'host' | 'router' | 'switch';
+  readonly devices: readonly DeviceView[];
+  readonly routes: readonly RouteView[];
+  readonly neighbours: readonly NeighbourView[];
+  readonly fdb: readonly FdbView[];
+  readonly conntrack: readonly ConntrackView[];
+  readonly sockets: readonly SocketView[];
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+export interface ContainerView {
+  readonly name: string;
+  readonly image: string;
+  readonly listens: readonly { readonly protocol: 'tcp' | 'udp'; readonly port: number; readonly address: string | undefined }[];
+  /** Set when it could not start: e.g. its port was taken by another container of the pod. */
+  readonly problem: string | undefined;
+}
+
+export interface PodView {
+  readonly namespace: string;
+  readonly name: string;
+  /** `pod/NS/NAME`; a pod with hostNetwork lives in `node/NAME`. */
+  readonly netns: string;
+  readonly node: string;
+  readonly ip: IpAddress;
+  readonly hostNetwork: boolean;
+  readonly containers: readonly ContainerView[];
+  /** Kind and name of the workload that owns it, e.g. `Deployment/web`. */
+  readonly owner: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Name of the node's end of the pod's veth pair; undefined with hostNetwork. */
+  readonly hostVeth: string | undefined;
+}
+
+export interface NodeView {
+  readonly name: string;
+  readonly netns: string;
+  readonly ip: Ipv4;
+  readonly podCidr: Cidr | undefined;
+  readonly controlPlane: boolean;
+}
+
+export interface ExternalView {
+  readonly name: string;
+  readonly netns: string;
+  readonly role: 'router' | 'client' | 'underlay';
+  readonly ip: Ipv4 | undefined;
+}
+
+/** A Service as the API holds it: an overlay, not a place that packets pass. */
+export interface ServiceView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly type: string;
+  readonly clusterIp: string | undefined;
+  readonly ports: readonly { readonly name: string | undefined; readonly protocol: string; readonly port: number; readonly targetPort: string | undefined }[];
+  readonly selector: Readonly<Record<string, string>> | undefined;
+}
+
+/** Objects that were kept but take no part in the simulation yet. */
+export interface NotModelled {
+  readonly kind: string;
+  readonly namespace: string | undefined;
+  readonly name: string;
+}
+
+/** Severity 'error' refuses the load; the others let it go on. */
+export interface Problem {
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly file: string | undefined;
+  /** Number of the YAML document in its file, from 1. */
+  readonly document: number | undefined;
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+  /** `Pod default/web` */
+  readonly object: string | undefined;
+  /** `spec.containers[0].ports[0].containerPort` */
+  readonly field: string | undefined;
+  /** What is wrong and what to do next, without the place. */
+  readonly message: string;
+}
+
+/** The structure that the canvas draws. Arrays are sorted: nodes by name with control planes first, pods by node, namespace, name. */
+export interface Topology {
+  readonly title: string;
+  readonly seed: number;
+  readonly cni: string;
+  readonly nodes: readonly NodeView[];
+  readonly pods: readonly PodView[];
+  readonly externals: readonly ExternalView[];
+  readonly services: readonly ServiceView[];
+  readonly notModelled: readonly NotModelled[];
+  readonly problems: readonly Problem[];
+}
