@@ -81,6 +81,7 @@ class ManifestReader {
       return;
     }
     const progress: FileProgress = { source, document: 0, helmSeen: false };
+    const lostMarkers: Chunk[] = [];
     for (const chunk of source.chunks()) {
       if (isBlank(chunk)) {
         // Before the first marker there is no document, between two markers there is an empty one.
@@ -93,13 +94,17 @@ class ManifestReader {
         this.chunk(progress, chunk, parsed);
         continue;
       }
-      for (const [i, part] of parts.entries()) {
-        this.chunk(progress, part, parseChunk(part));
-        if (i === 0) continue;
-        const message = 'the marker --- is at the end of a line, as when files are joined of which one has no line break at its end: it is read as if it stood on a line of its own';
-        this.problems.add({ ...problemIn(source.name, message), severity: 'warning', document: progress.document, ...source.placeAt(part.start) });
-      }
+      for (const part of parts) this.chunk(progress, part, parseChunk(part));
+      lostMarkers.push(...parts.slice(1));
     }
+    const first = lostMarkers[0];
+    if (first) this.noteLostMarkers(source, first, lostMarkers.length);
+  }
+
+  private noteLostMarkers(source: SourceText, first: Chunk, count: number): void {
+    const times = count === 1 ? '' : ` (${count} times in this file)`;
+    const message = `the marker --- is at the end of a line${times}, as when files without a line break at their end are joined: it is read as if it stood on a line of its own`;
+    this.problems.add({ ...problemIn(source.name, message), severity: 'warning', ...source.placeAt(first.start) });
   }
 
   private chunk(progress: FileProgress, chunk: Chunk, parsed: ReturnType<typeof parseChunk>): void {

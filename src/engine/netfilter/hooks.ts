@@ -36,6 +36,11 @@ export class HookTable {
     chain.sort((a, b) => a.priority - b.priority);
   }
 
+  /** Forgets every registration, as when the last rule that needs one goes. */
+  clear(): void {
+    for (const hook of Object.keys(this.chains) as HookName[]) this.chains[hook].length = 0;
+  }
+
   isEmpty(hook: HookName): boolean {
     return this.chains[hook].length === 0;
   }

@@ -32,14 +32,14 @@ export interface ProbePlan {
 export class Probe {
   private readonly stack: Stack;
   private readonly plan: ProbePlan;
-  private readonly onEnd: (outcome: FlowOutcome) => void;
+  private readonly onEnd: (outcome: FlowOutcome, cause: number) => void;
   private readonly startNs: number;
   private ended = false;
   private cause: number;
   private timer: Timer | undefined = undefined;
   private connectedNs = 0;
 
-  constructor(stack: Stack, plan: ProbePlan, cause: number, onEnd: (outcome: FlowOutcome) => void) {
+  constructor(stack: Stack, plan: ProbePlan, cause: number, onEnd: (outcome: FlowOutcome, cause: number) => void) {
     this.stack = stack;
     this.plan = plan;
     this.cause = cause;
@@ -75,16 +75,21 @@ export class Probe {
       cause: this.cause,
       handler: {
         opened: (connection) => {
+          this.cause = connection.cause;
           this.connectedNs = this.nowNs;
           if (protocol === 'http') {
             connection.cause = noteProcess(this.stack.netns, client, `sent GET ${this.plan.path}`, connection.cause, flow, 'request');
             connection.send(`GET ${this.plan.path} HTTP/1.1\r\nHost: ${this.plan.host}\r\nUser-Agent: curl\r\nAccept: */*\r\n\r\n`);
           } else {
+            // The server takes the connection when our ACK arrives; until then it is known by the address we asked for.
+            const note = this.note;
+            if (note) note.endpoint ??= endpointText(to, port);
             this.end('connected', `Connected to ${endpointText(to, port)} in ${duration(this.nowNs - this.startNs)}.`);
             this.stack.netns.lab.sim.schedule(CLOSE_AFTER_NS, () => connection.close(), undefined, undefined);
           }
         },
         received: (connection, data) => {
+          this.cause = connection.cause;
           answer += data;
           const status = completeResponse(answer);
           if (protocol !== 'http' || status === undefined || this.ended) return;
@@ -95,7 +100,10 @@ export class Probe {
           if (protocol === 'http' && !this.ended) this.end('refused', 'The server closed the connection before it answered.');
           connection.close();
         },
-        failed: (_connection, why) => this.endWithError(why),
+        failed: (connection, why) => {
+          this.cause = connection.cause;
+          this.endWithError(why);
+        },
       },
     });
     if (typeof error === 'string') this.endWithError(error);
@@ -191,7 +199,7 @@ export class Probe {
     if (this.ended) return;
     this.ended = true;
     this.stack.netns.lab.sim.cancel(this.timer);
-    this.onEnd({ kind, detail, endpoint: kind === 'connected' || kind === 'http' ? this.note?.endpoint : undefined });
+    this.onEnd({ kind, detail, endpoint: kind === 'connected' || kind === 'http' ? this.note?.endpoint : undefined }, this.cause);
   }
 
   private get note(): FlowNote | undefined {

@@ -1,0 +1,134 @@
+import { writeFileSync } from 'node:fs';
+import { encodePcapng, type World } from '../engine/index.ts';
+import { packetText } from '../explain/packet-text.ts';
+import { sentence } from '../explain/sentence.ts';
+import { goldenLine, toStep } from '../explain/step.ts';
+import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
+import { encodeLink } from '../scenario/link.ts';
+import { type Arguments, oneOf, optional, parseArguments, required, UsageError, wholeNumber } from './arguments.ts';
+import { loadWorld, readFiles } from './manifest-files.ts';
+import { stateText } from './state-text.ts';
+
+const PROBE = { manifests: 'values', from: 'value', to: 'value', proto: 'value', seed: 'value', ttl: 'value', size: 'value' } as const;
+const COMMANDS = {
+  trace: { ...PROBE, cni: 'value', count: 'value', json: 'flag' },
+  state: { manifests: 'values', in: 'value', json: 'flag', seed: 'value' },
+  pcap: { ...PROBE, at: 'value', out: 'value' },
+  link: { manifests: 'values', base: 'value' },
+} as const;
+
+const USAGE = `usage: hoplab COMMAND --manifests FILE...
+  trace --manifests F --from REF --to TARGET [--proto tcp|udp|icmp|http] [--cni bridge] [--seed N] [--count N] [--ttl N] [--size N] [--json]
+  state --manifests F --in REF [--json]
+  pcap  --manifests F --from REF --to TARGET --at NAMESPACE:DEVICE --out FILE.pcapng
+  link  --manifests F [--base URL]
+REF: pod/NAMESPACE/NAME, node/NAME, external.  TARGET: host:port, an address, a URL, or a REF with a port.`;
+
+const out = (text: string): void => void process.stdout.write(`${text}\n`);
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+
+function main(argv: readonly string[]): number {
+  if (argv.length === 0 || argv[0] === '--help' || argv[0] === 'help') {
+    out(USAGE);
+    return argv.length === 0 ? 2 : 0;
+  }
+  try {
+    const args = parseArguments(argv, COMMANDS);
+    if (args.command === 'trace') trace(args);
+    else if (args.command === 'state') state(args);
+    else if (args.command === 'pcap') pcap(args);
+    else link(args);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    note(error.message);
+    return 2;
+  }
+}
+
+function open(args: Arguments): World {
+  const { world, notes } = loadWorld(readFiles(args), wholeNumber(args, 'seed', 0, 0xffffffff));
+  for (const n of notes) note(n);
+  return world;
+}
+
+function send(args: Arguments, world: World, count: number): void {
+  const to = required(args, 'to');
+  const ttl = wholeNumber(args, 'ttl', 1, 255);
+  const size = wholeNumber(args, 'size', 0, 65_507);
+  const protocol = oneOf<ProbeProtocol>(args, 'proto', ['tcp', 'udp', 'icmp', 'http']) ?? (/^https?:/.test(to) ? 'http' : 'tcp');
+  const answer = world.apply({ type: 'send', from: required(args, 'from'), to, protocol, count, intervalNs: 1_000_000, ...(ttl === undefined ? {} : { ttl }), ...(size === undefined ? {} : { size }) });
+  if (!answer.accepted) throw new UsageError(`${args.command}: ${answer.reason}`);
+  world.run();
+}
+
+function trace(args: Arguments): void {
+  oneOf(args, 'cni', ['bridge']);
+  const count = wholeNumber(args, 'count', 1, 100_000) ?? 1;
+  const world = open(args);
+  if (count > 1) {
+    traceMany(args, world, count);
+    return;
+  }
+  send(args, world, 1);
+  const events = world.takeEvents();
+  const end = events.find((e) => e.type === 'flowEnded');
+  if (end?.type !== 'flowEnded') throw new Error('assertion failed: the flow did not end');
+  const outcome = { kind: end.data.kind, detail: end.data.detail };
+  const steps = events.map(toStep).filter((s) => s !== undefined);
+  if (args.options.has('json')) {
+    out(JSON.stringify({ outcome, endpoint: end.data.endpoint ?? null, steps, cost: { rulesEvaluated: 0, lookups: events.filter((e) => e.type === 'route').length } }));
+    return;
+  }
+  for (const step of steps) out(goldenLine(step));
+  out(`${outcome.kind}: ${outcome.detail}`);
+}
+
+function traceMany(args: Arguments, world: World, count: number): void {
+  const endpoints: Record<string, number> = {};
+  const outcomes: Record<string, number> = {};
+  world.recording = false;
+  world.onFlowEnd = (_flow, outcome) => {
+    outcomes[outcome.kind] = (outcomes[outcome.kind] ?? 0) + 1;
+    if (outcome.endpoint !== undefined) endpoints[outcome.endpoint] = (endpoints[outcome.endpoint] ?? 0) + 1;
+  };
+  send(args, world, count);
+  out(JSON.stringify({ runs: count, endpoints, outcomes }, undefined, args.options.has('json') ? undefined : 2));
+}
+
+function state(args: Arguments): void {
+  const world = open(args);
+  const ref = required(args, 'in');
+  const view = world.inspect(world.namespaceOf(ref) ?? ref);
+  if (!view) throw new UsageError(`state: --in: there is no namespace for ${JSON.stringify(ref)}; write pod/NAMESPACE/NAME, node/NAME or external`);
+  out(args.options.has('json') ? JSON.stringify(stateText(view)) : Object.entries(stateText(view)).map(([title, lines]) => `# ${title}\n${lines.length > 0 ? lines.join('\n') : '(none)'}`).join('\n\n'));
+}
+
+function pcap(args: Arguments): void {
+  const at = required(args, 'at');
+  const file = required(args, 'out');
+  const colon = at.lastIndexOf(':');
+  if (colon < 1) throw new UsageError(`pcap: --at: expected NAMESPACE:DEVICE, as in node/worker-1:cni0, got ${JSON.stringify(at)}`);
+  const world = open(args);
+  const netns = world.namespaceOf(at.slice(0, colon)) ?? at.slice(0, colon);
+  const device = at.slice(colon + 1);
+  const view = world.inspect(netns);
+  if (!view?.devices.some((d) => d.name === device)) throw new UsageError(`pcap: --at: there is no device ${JSON.stringify(device)} in ${netns}; devices: ${view?.devices.map((d) => d.name).join(', ') ?? 'none, there is no such namespace'}`);
+  send(args, world, 1);
+  const seen = world.takeEvents().filter((e): e is LabEvent & { frame: NonNullable<LabEvent['frame']> } => (e.type === 'tx' || e.type === 'rx') && e.netns === netns && e.device === device && e.frame !== undefined);
+  const bytes = encodePcapng({ interfaceName: device, packets: seen.map((e) => ({ timeNs: e.timeNs, frame: e.frame, comment: sentence(e).title, outgoing: e.type === 'tx' })) });
+  try {
+    writeFileSync(file, bytes);
+  } catch (error) {
+    throw new UsageError(`pcap: --out: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  note(`${seen.length} packets written to ${file}${seen[0] ? `; the first: ${packetText(seen[0].frame)}` : ''}`);
+}
+
+function link(args: Arguments): void {
+  const files = readFiles(args);
+  loadWorld(files, undefined);
+  out(`${optional(args, 'base') ?? 'http://localhost:4173/'}#${encodeLink(files)}`);
+}
+
+process.exitCode = main(process.argv.slice(2));

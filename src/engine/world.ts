@@ -1,0 +1,172 @@
+import type { LabEvent } from '../protocol/event.ts';
+import type { Input, InputAnswer } from '../protocol/engine.ts';
+import { type LabState, tablesOf } from '../protocol/fold.ts';
+import type { ContainerView, NetnsView, Topology } from '../protocol/view.ts';
+import { ClusterNetwork, CLIENT, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
+import { hostVethName } from './cni/bridge-plugin.ts';
+import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
+import { LabContext } from './sim/lab-context.ts';
+import { resolveRef, resolveTarget, type Target } from './targets.ts';
+import { Probe } from './workload/probe.ts';
+import type { Stack } from './workload/stack.ts';
+
+const COUNT_MAX = 100_000;
+/** More work than any honest input makes: a bound on runaway traffic, far above a minute of computing. */
+const TASKS_MAX = 200_000_000;
+
+/** One simulated cluster: a plan brought to life, inputs in, facts out. Plan, seed and inputs determine the recording. */
+export class World {
+  readonly network: ClusterNetwork;
+  private readonly lab: LabContext;
+  private readonly plan: ClusterPlan;
+
+  constructor(plan: ClusterPlan) {
+    this.plan = plan;
+    this.lab = new LabContext(plan.seed);
+    this.network = new ClusterNetwork(plan, this.lab);
+    this.network.onAwake = (netns) => {
+      if (this.lab.recorder.on) this.lab.recorder.fact('netnsAppeared', netns.id, undefined, { view: netns.view() });
+    };
+  }
+
+  get nowNs(): number {
+    return this.lab.sim.nowNs;
+  }
+
+  /** Whether events are recorded; switched off, traffic is only counted. */
+  set recording(on: boolean) {
+    this.lab.recorder.on = on;
+  }
+
+  /** Applies an input. Traffic it starts is under way afterwards: call `run` until `quiet`. */
+  apply(input: Input): InputAnswer {
+    switch (input.type) {
+      case 'send':
+        return this.send(input);
+      case 'setSysctl': {
+        const netns = this.network.netns(input.netns);
+        if (!netns) return rejected(`there is no namespace ${JSON.stringify(input.netns)}`);
+        const result = netns.sysctls.set(input.key, input.value);
+        if (!result.ok) return rejected(result.error);
+        this.lab.recorder.fact('sysctlChanged', netns.id, undefined, { key: input.key, value: input.value.trim() });
+        return { accepted: true, flows: [] };
+      }
+      case 'setDevice': {
+        const netns = this.network.netns(input.netns);
+        const dev = netns?.device(input.device);
+        if (!netns || !dev) return rejected(`there is no device ${JSON.stringify(input.device)} in ${JSON.stringify(input.netns)}`);
+        netns.setDeviceUp(dev, input.up);
+        return { accepted: true, flows: [] };
+      }
+      case 'wait':
+        if (!Number.isSafeInteger(input.durationNs) || input.durationNs < 0) return rejected(`expected a whole number of nanoseconds to wait, got ${input.durationNs}`);
+        this.lab.sim.runUntil(this.lab.sim.nowNs + input.durationNs, TASKS_MAX);
+        return { accepted: true, flows: [] };
+    }
+  }
+
+  /** Runs at most `tasksMax` tasks of the simulation; false while traffic is still on its way. */
+  run(tasksMax = TASKS_MAX): boolean {
+    this.lab.sim.runUntilQuiet(tasksMax);
+    return this.lab.sim.quiet;
+  }
+
+  /** Events since the last call. */
+  takeEvents(): LabEvent[] {
+    return this.lab.recorder.take();
+  }
+
+  /** All tables of every namespace that is built: where a fold starts. */
+  state(seq: number): LabState {
+    return { seq, timeNs: this.nowNs, netns: new Map([...this.network.awake()].map((n) => [n.id, tablesOf(n.view())])) };
+  }
+
+  /** A namespace's tables. One that is asleep is built in a world of its own, so that looking changes nothing. */
+  inspect(id: string): NetnsView | undefined {
+    for (const netns of this.network.awake()) if (netns.id === id) return netns.view();
+    return new ClusterNetwork(this.plan, new LabContext(this.plan.seed)).netns(id)?.view();
+  }
+
+  /** The namespace that a REF means; undefined when there is none. */
+  namespaceOf(ref: string): string | undefined {
+    const resolved = resolveRef(this.network, ref);
+    return resolved.ok ? resolved.value : undefined;
+  }
+
+  topology(): Topology {
+    const { plan } = this;
+    const { underlay } = plan;
+    return {
+      title: plan.title,
+      seed: plan.seed,
+      cni: plan.cni,
+      nodes: plan.nodes.map((n) => ({ name: n.name, netns: `node/${n.name}`, ip: n.ip, podCidr: n.podCidr, controlPlane: n.controlPlane })),
+      pods: plan.pods.map((p) => ({
+        namespace: p.namespace, name: p.name, netns: p.hostNetwork ? `node/${p.node}` : podId(p), node: p.node, ip: p.ip, hostNetwork: p.hostNetwork, containers: this.containersOf(p), owner: p.owner, labels: p.labels,
+        hostVeth: p.hostNetwork ? undefined : hostVethName(p.namespace, p.name),
+      })),
+      externals: [
+        { name: 'underlay', netns: UNDERLAY, role: 'underlay', ip: undefined },
+        { name: 'router', netns: ROUTER, role: 'router', ip: underlay.router },
+        { name: 'client', netns: CLIENT, role: 'client', ip: underlay.outsideClient },
+      ],
+      services: plan.services,
+      notModelled: plan.notModelled,
+      problems: plan.problems,
+    };
+  }
+
+  private containersOf(pod: PodPlan): ContainerView[] {
+    return pod.containers.map((c) => ({
+      name: c.name, image: c.image, listens: c.listens.map((l) => ({ protocol: l.protocol, port: l.port, address: l.address === undefined ? undefined : '127.0.0.1' })), problem: this.network.problemOf(`${podId(pod)}/${c.name}`),
+    }));
+  }
+
+  private send(input: Extract<Input, { type: 'send' }>): InputAnswer {
+    const from = resolveRef(this.network, input.from);
+    if (!from.ok) return rejected(`from: ${from.error}`);
+    const target = resolveTarget(this.network, input.to, input.protocol);
+    if (!target.ok) return rejected(`to: ${target.error}`);
+    const count = input.count ?? 1;
+    if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX) return rejected(`count: expected a whole number from 1 to ${COUNT_MAX}, got ${count}`);
+    if (input.ttl !== undefined && !(Number.isInteger(input.ttl) && input.ttl >= 1 && input.ttl <= 255)) return rejected(`ttl: expected a whole number from 1 to 255, got ${input.ttl}`);
+    if (input.size !== undefined && !(Number.isInteger(input.size) && input.size >= 0 && input.size <= 65_507)) return rejected(`size: expected a whole number from 0 to 65507, got ${input.size}`);
+    const stack = this.network.stack(from.value) as Stack;
+    const flows: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const flow = this.lab.nextFlow();
+      flows.push(flow);
+      this.lab.sim.schedule(i * (input.intervalNs ?? 0), startFlow, { world: this, stack, input, target: target.value }, flow);
+    }
+    return { accepted: true, flows };
+  }
+
+  static start(task: FlowTask, flow: number): void {
+    const { world, stack, input, target } = task;
+    const { lab } = world;
+    lab.flowNotes.set(flow, { lastDrop: undefined, endpoint: undefined });
+    const protocol = target.protocol === 'http' && input.protocol !== 'icmp' && input.protocol !== 'udp' ? 'http' : input.protocol;
+    const cause = lab.recorder.fact('flowStarted', stack.netns.id, undefined, { from: input.from, to: input.to, protocol }, 0, flow);
+    const probe = new Probe(stack, { flow, protocol, to: target.address, port: target.port ?? 0, host: target.host, path: target.path, ttl: input.ttl, size: input.size }, cause, (outcome, last) => {
+      lab.recorder.fact('flowEnded', stack.netns.id, undefined, outcome, last, flow);
+      lab.flowNotes.delete(flow);
+      world.onFlowEnd?.(flow, outcome);
+    });
+    probe.start();
+  }
+
+  /** Called as each flow ends, also while nothing is recorded. */
+  onFlowEnd: ((flow: number, outcome: LabEventOutcome) => void) | undefined = undefined;
+}
+
+type LabEventOutcome = Extract<LabEvent, { type: 'flowEnded' }>['data'];
+
+interface FlowTask {
+  readonly world: World;
+  readonly stack: Stack;
+  readonly input: Extract<Input, { type: 'send' }>;
+  readonly target: Target;
+}
+
+const startFlow = (task: FlowTask, flow: number): void => World.start(task, flow);
+const rejected = (reason: string): InputAnswer => ({ accepted: false, reason });

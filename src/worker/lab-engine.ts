@@ -1,0 +1,62 @@
+import { World } from '../engine/index.ts';
+import type { Batch, Engine, Input, InputAnswer, LoadAnswer, SourceFile } from '../protocol/engine.ts';
+import type { NetnsView } from '../protocol/view.ts';
+import { loadCluster } from '../scenario/load-cluster.ts';
+
+/** Tasks between two batches: keeps each step well under a frame. */
+const TASKS_PER_BATCH = 4_000;
+
+/** The engine behind its door, without a worker: what the worker hosts, and what tests and the command line can use as it is. */
+export class LabEngine implements Engine {
+  private world: World | undefined = undefined;
+  private epoch = 0;
+  private log: Input[] = [];
+  private readonly listeners = new Set<(batch: Batch) => void>();
+
+  async load(files: readonly SourceFile[]): Promise<LoadAnswer> {
+    const plan = loadCluster(files);
+    if (!plan.ok) return { loaded: false, problems: plan.error };
+    const world = new World(plan.value);
+    this.world = world;
+    this.epoch++;
+    this.log = [];
+    return { loaded: true, epoch: this.epoch, topology: world.topology(), state: world.state(0) };
+  }
+
+  async input(input: Input): Promise<InputAnswer> {
+    const world = this.world;
+    if (!world) return { accepted: false, reason: 'no cluster is loaded' };
+    const epoch = this.epoch;
+    const answer = world.apply(input);
+    if (!answer.accepted) return answer;
+    this.log.push(input);
+    for (let quiet = false; !quiet; ) {
+      quiet = world.run(TASKS_PER_BATCH);
+      if (this.epoch === epoch) this.publish({ epoch, timeNs: world.nowNs, events: world.takeEvents() });
+      if (!quiet) await Promise.resolve();
+    }
+    return answer;
+  }
+
+  async inspect(netns: string): Promise<NetnsView | undefined> {
+    return this.world?.inspect(netns);
+  }
+
+  async inputs(): Promise<readonly Input[]> {
+    return this.log;
+  }
+
+  onBatch(listener: (batch: Batch) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  dispose(): void {
+    this.listeners.clear();
+    this.world = undefined;
+  }
+
+  private publish(batch: Batch): void {
+    if (batch.events.length > 0) for (const listener of this.listeners) listener(batch);
+  }
+}
