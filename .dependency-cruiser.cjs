@@ -2,11 +2,13 @@
 // runs it and also fails when a folder has no line here, or a line or a wall has nothing left to hold.
 
 const VOCABULARY = ['base', 'protocol'];
-const KERNEL = ['engine/sim', 'engine/packet', 'engine/link', 'engine/conntrack', 'engine/netfilter', 'engine/ip', 'engine/socket'];
-const CLUSTER = ['engine/k8s', 'engine/control-plane', 'engine/cni', 'engine/workload'];
+const KERNEL = ['engine/sim', 'engine/packet', 'engine/link', 'engine/netfilter', 'engine/conntrack', 'engine/ip', 'engine/socket'];
+const CODEMIRROR = ['commands', 'lang-yaml', 'language', 'lint', 'search', 'state', 'view'].map((name) => `@codemirror/${name}`);
+const REACT = ['react', 'react-dom', '@ariakit/react', 'lucide-react', '@tanstack/react-virtual'];
 
 /**
- * For each folder of src, or single file: which others it may import besides itself, and which npm packages.
+ * For each folder of src, or single file: which others it may import besides itself, which npm packages, and
+ * whether it may use node.
  * @type {Record<string, { from: readonly string[], packages?: readonly string[], node?: boolean }>}
  */
 const MAY_IMPORT = {
@@ -16,27 +18,40 @@ const MAY_IMPORT = {
   'engine/sim': { from: VOCABULARY },
   'engine/packet': { from: VOCABULARY },
   'engine/link': { from: [...VOCABULARY, 'engine/sim', 'engine/packet'] },
-  'engine/conntrack': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/netfilter'] },
   'engine/netfilter': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link'] },
-  'engine/ip': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/conntrack', 'engine/netfilter'] },
-  'engine/socket': {
-    from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/conntrack', 'engine/netfilter', 'engine/ip'],
-  },
-  'engine/k8s': { from: VOCABULARY, packages: ['zod'] },
-  'engine/control-plane': { from: [...VOCABULARY, 'engine/k8s'] },
-  'engine/cni': { from: [...VOCABULARY, ...KERNEL, 'engine/k8s', 'engine/control-plane'] },
+  'engine/conntrack': { from: [...VOCABULARY, 'engine/sim', 'engine/packet', 'engine/link', 'engine/netfilter'] },
+  'engine/ip': { from: [...VOCABULARY, ...KERNEL.slice(0, 5)] },
+  'engine/socket': { from: [...VOCABULARY, ...KERNEL.slice(0, 6)] },
   'engine/workload': { from: [...VOCABULARY, ...KERNEL] },
-  'engine/world': { from: [...VOCABULARY, ...KERNEL, ...CLUSTER] },
+  'engine/k8s': { from: VOCABULARY },
+  'engine/control-plane': { from: [...VOCABULARY, 'engine/k8s'] },
+  'engine/cni': { from: [...VOCABULARY, ...KERNEL] },
+  'engine/cluster-network.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni'] },
+  'engine/targets.ts': { from: [...VOCABULARY, 'engine/cluster-network.ts'] },
+  'engine/world.ts': {
+    from: [
+      ...VOCABULARY,
+      ...KERNEL,
+      'engine/workload',
+      'engine/control-plane',
+      'engine/cni',
+      'engine/cluster-network.ts',
+      'engine/targets.ts',
+    ],
+  },
+  // The only public door of the engine.
+  'engine/index.ts': { from: [...VOCABULARY, 'engine/packet', 'engine/world.ts'] },
+  'engine/kernel-recordings': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/cni', 'engine/world.ts'] },
 
   explain: { from: VOCABULARY },
   scenario: { from: [...VOCABULARY, 'engine/k8s', 'engine/control-plane'], packages: ['yaml', 'zod', 'fflate'] },
-  worker: { from: [...VOCABULARY, 'engine/world', 'scenario'] },
-  widgets: { from: ['base'], packages: ['react', 'react-dom'] },
+  worker: { from: [...VOCABULARY, 'engine/index.ts', 'scenario'] },
+  widgets: { from: ['base'], packages: REACT },
   lab: {
     from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'widgets'],
-    packages: ['react', 'react-dom', '@xyflow/react', 'd3', 'zustand', 'xstate', '@xstate/react', 'fflate', 'yaml'],
+    packages: [...REACT, ...CODEMIRROR, '@lezer/highlight', '@xyflow/react', 'd3', 'zustand', 'xstate', '@xstate/react', 'fflate', 'yaml'],
   },
-  cli: { from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'engine/world', 'engine/packet'], node: true },
+  cli: { from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario'], node: true },
 };
 
 /** What tests may import besides. */

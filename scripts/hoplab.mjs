@@ -22,7 +22,7 @@ const bundle = join(CACHE, `cli-${fingerprint()}.mjs`);
 if (!existsSync(bundle)) await build();
 
 // npm runs scripts in the project's folder and tells in INIT_CWD where the user stands.
-if (process.env.INIT_CWD && process.env.npm_lifecycle_event) process.chdir(process.env.INIT_CWD);
+if (process.env.INIT_CWD && process.env.npm_lifecycle_event === 'hoplab') process.chdir(process.env.INIT_CWD);
 process.argv[1] = bundle;
 await import(pathToFileURL(bundle).href);
 

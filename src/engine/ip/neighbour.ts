@@ -96,8 +96,8 @@ export class Neighbour {
     this.mac = mac;
     if (next !== old || changedMac) {
       if (next !== 'DELAY' && next !== 'PROBE') this.disarm();
-      if (next === 'REACHABLE') this.arm(this.reachableNs);
       this.setState(next, cause);
+      if (next === 'REACHABLE') this.arm(this.reachableNs);
     }
     if (!wasValid) this.flush();
   }
@@ -201,7 +201,7 @@ export class Neighbour {
   private arm(delayNs: number): void {
     this.disarm();
     // Traffic waits for an incomplete entry; all else is housekeeping.
-    this.timer = this.dev.netns.lab.sim.schedule(delayNs, fire, this as Neighbour, undefined, this.queue.length === 0);
+    this.timer = this.dev.netns.lab.sim.schedule(delayNs, fire, this as Neighbour, undefined, this.state !== 'INCOMPLETE');
   }
 
   private disarm(): void {

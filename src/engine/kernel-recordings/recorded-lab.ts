@@ -77,14 +77,12 @@ const prefix = (text: string): Cidr => (text === 'default' ? { address: 0 as Ipv
 /** A recorded lab rebuilt on the engine: the same namespaces, links, addresses and routes, and the same probes. */
 export class RecordedLab {
   readonly lab = new LabContext(7);
-  private readonly spec: LabSpec;
   private readonly netns = new Map<string, Netns>();
   private readonly stacks = new Map<string, Stack>();
   private readonly bridges = new Map<string, Bridge>();
   private sourcePort = 40_000;
 
   constructor(spec: LabSpec) {
-    this.spec = spec;
     for (const [name, { sysctl, iptables }] of Object.entries(spec.namespaces)) {
       const netns = new Netns(this.lab, name, 'host');
       this.netns.set(name, netns);

@@ -27,7 +27,8 @@ export function placeOfEvent(event: LabEvent): Place | undefined {
         ? place(netns, `dev:${event.data.bridge}:out`)
         : place(netns, `port:${event.data.bridge}:${event.data.ingress}`);
     case 'hook':
-      return place(netns, event.data.hook);
+      // A frame that is only being switched is shown to the IP hooks, but it stays in the bridge.
+      return event.data.bridged ? undefined : place(netns, event.data.hook);
     case 'route':
     case 'icmpError':
       return place(netns, 'routing');
@@ -56,6 +57,8 @@ export function litSpotOfEvent(event: LabEvent): Place | undefined {
       return place(event.netns, 'conntrack');
     case 'socket':
       return place(event.netns, 'process');
+    case 'hook':
+      return place(event.netns, event.data.hook);
     case 'bridge':
       return place(event.netns, `dev:${event.data.bridge}:in`);
     default:

@@ -61,15 +61,26 @@ export const useLab = create<LabStore>()((set, get) => {
     axis.append(fresh);
     const summaries = new Map(flows.map((f) => [f.flow, f]));
     for (const event of fresh) {
-      if (event.type === 'flowStarted') summaries.set(event.flow, { flow: event.flow, ...event.data, startSeq: event.seq, outcome: undefined });
+      if (event.type === 'flowStarted')
+        summaries.set(event.flow, { flow: event.flow, ...event.data, startSeq: event.seq, outcome: undefined });
       const known = event.type === 'flowEnded' ? summaries.get(event.flow) : undefined;
       if (known && event.type === 'flowEnded') summaries.set(event.flow, { ...known, outcome: event.data });
     }
     set({ length: recording.length, flows: [...summaries.values()] });
   };
 
-  const reset = (epoch: number, state: LabState): Pick<LabStore, 'recording' | 'axis' | 'length' | 'position' | 'playing' | 'flows' | 'flow' | 'netns'> => ({
-    recording: new Recording(epoch, state), axis: new PresentationAxis(state.timeNs), length: 0, position: 0, playing: false, flows: [], flow: 0, netns: undefined,
+  const reset = (
+    epoch: number,
+    state: LabState,
+  ): Pick<LabStore, 'recording' | 'axis' | 'length' | 'position' | 'playing' | 'flows' | 'flow' | 'netns'> => ({
+    recording: new Recording(epoch, state),
+    axis: new PresentationAxis(state.timeNs),
+    length: 0,
+    position: 0,
+    playing: false,
+    flows: [],
+    flow: 0,
+    netns: undefined,
   });
 
   return {
@@ -101,7 +112,14 @@ export const useLab = create<LabStore>()((set, get) => {
           set({ problems: answer.problems });
           return false;
         }
-        set({ ...reset(answer.epoch, answer.state), files, topology: answer.topology, problems: [], notice: undefined, lastSend: undefined });
+        set({
+          ...reset(answer.epoch, answer.state),
+          files,
+          topology: answer.topology,
+          problems: [],
+          notice: undefined,
+          lastSend: undefined,
+        });
         return true;
       } catch (error) {
         set({ phase: 'crashed', notice: error instanceof Error ? error.message : String(error) });

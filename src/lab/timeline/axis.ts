@@ -131,6 +131,7 @@ export class PresentationAxis {
   private beats(event: LabEvent, last: LabEvent | undefined, gapNs: number): number {
     if (!last) return 0.3;
     const travel = gapNs > 0 ? 0.12 + 0.75 * Math.log10(1 + gapNs / 400) : 0;
+    if (event.cause !== 0 && event.cause === last.cause && event.type === 'tx') return travel > 0 ? travel : 0.06;
     const follows = event.cause === last.seq || (event.packet !== 0 && event.packet === last.packet && event.netns === last.netns);
     if (travel > 0) return follows || event.type === 'rx' ? travel : Math.max(travel, step(event.type) * 0.5);
     return follows ? step(event.type) : 0.06;
