@@ -182,18 +182,19 @@ export const REASONS: Readonly<Record<DropReason, Reason>> = {
     reference: rfc(9293, '3.10.7'),
   },
   echoUnknown: {
-    title: 'no ping waits for this echo reply',
-    condition: 'An ICMP echo reply arrived whose identifier belongs to no open ping socket.',
+    title: 'nothing here takes this ICMP echo',
+    condition:
+      'An echo reply whose identifier belongs to no open ping socket, or an echo request while net.ipv4.icmp_echo_ignore_all is 1.',
     sender: SILENT,
-    next: 'Usual when the ping has ended already.',
-    reference: kernel('net/ipv4/ping.c', 'ping_rcv'),
+    next: 'A reply: usual when the ping has ended already. A request: sysctl net.ipv4.icmp_echo_ignore_all.',
+    reference: kernel('net/ipv4/icmp.c', 'icmp_rcv'),
   },
   icmpUnmatched: {
     title: 'the ICMP error quotes no connection of ours',
     condition: 'The packet quoted in the ICMP error matches no socket of this namespace.',
     sender: SILENT,
     next: 'See whether the quoted packet was sent from here, and whether NAT on the way translates the quote back.',
-    reference: kernel('net/ipv4/tcp_ipv4.c', 'tcp_v4_err'),
+    reference: kernel('net/ipv4/icmp.c', 'icmp_unreach'),
   },
   checksum: {
     title: 'wrong checksum',

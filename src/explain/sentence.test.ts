@@ -58,7 +58,7 @@ describe('bridge', () => {
   });
 
   test.each([
-    [decision({}), SYN, 'cni0 switches the frame to port vethb: the FDB knows 0a:58:0a:f4:01:01 there'],
+    [decision({}), SYN, 'cni0 forwards the frame to port vethb: the FDB knows 0a:58:0a:f4:01:01 there'],
     [
       decision({ verdict: 'flood', ports: ['vethb', 'vethc'] }),
       SYN,
@@ -218,7 +218,7 @@ describe('netfilter', () => {
       change({ action: 'confirmed', packetState: 'NEW' }),
       'conntrack: the packet has passed all hooks, its entry is confirmed and goes into the table',
     ],
-    [change({ entry: connection({ state: 'SYN_RECV' }) }), 'conntrack: ESTABLISHED, a reply of a known connection, now SYN_RECV'],
+    [change({ entry: connection({ state: 'SYN_RECV' }) }), 'conntrack: ESTABLISHED, a reply of a known connection (TCP state SYN_RECV)'],
     [
       change({ packetDirection: 'original', entry: connection({ state: undefined }) }),
       'conntrack: ESTABLISHED, another packet of a known connection',

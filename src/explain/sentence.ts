@@ -204,7 +204,7 @@ function bridgeTitle(decision: BridgeDecision, frame: Frame | undefined): string
   const broadcast = frame?.dst === BROADCAST_MAC;
   switch (verdict) {
     case 'forward':
-      return `${bridge} switches the frame to ${portsText(decision)}: the FDB knows ${station} there`;
+      return `${bridge} forwards the frame to ${portsText(decision)}: the FDB knows ${station} there`;
     case 'flood':
       return broadcast
         ? `${bridge} floods the broadcast to ${portsText(decision)}`
@@ -301,7 +301,7 @@ function tracked(change: ConntrackChange): Sentence {
 }
 
 function updatedTitle(change: ConntrackChange): string {
-  const state = change.entry?.state === undefined ? '' : `, now ${change.entry.state}`;
+  const state = change.entry?.state === undefined ? '' : ` (TCP state ${change.entry.state})`;
   if (change.packetState === 'RELATED') return `conntrack: RELATED, the packet concerns a known connection${state}`;
   const whose = change.packetDirection === 'reply' ? 'a reply of a known connection' : 'another packet of a known connection';
   return `conntrack: ${change.packetState}, ${whose}${state}`;

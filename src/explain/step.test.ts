@@ -85,10 +85,10 @@ describe('toStep', () => {
 describe('goldenLine', () => {
   test('a frame on a device: its text, TTL and MAC addresses', () => {
     expect(goldenLine(step(event('tx', undefined, { frame: frame(ipv4(tcp(TCP_SYN))) })))).toBe(
-      '     1234.567 > pod/default/client           eth0            tx          SYN 10.244.1.5:41932 > 10.244.2.7:80 ttl 64 0a:58:0a:f4:01:05 > 0a:58:0a:f4:01:01',
+      '     1234.567 > pod/default/client                eth0            tx          SYN 10.244.1.5:41932 > 10.244.2.7:80 ttl 64 0a:58:0a:f4:01:05 > 0a:58:0a:f4:01:01',
     );
     expect(goldenLine(step(event('rx', { otherHost: false }, { frame: frame(arp('reply')), direction: 'reply', timeNs: 5 })))).toBe(
-      '        0.005 < pod/default/client           eth0            rx          ARP reply 10.244.1.1 is-at 0a:58:0a:f4:01:01 0a:58:0a:f4:01:05 > 0a:58:0a:f4:01:01',
+      '        0.005 < pod/default/client                eth0            rx          ARP reply 10.244.1.1 is-at 0a:58:0a:f4:01:01 0a:58:0a:f4:01:05 > 0a:58:0a:f4:01:01',
     );
   });
 
@@ -97,7 +97,7 @@ describe('goldenLine', () => {
       step(event('forward', { ttlBefore: 64, ttlAfter: 63 }, { device: undefined, frame: frame(ipv4(tcp(TCP_SYN))) })),
     );
     expect(line).toBe(
-      '     1234.567 > pod/default/client           -               forward     Routed onward: the TTL falls from 64 to 63',
+      '     1234.567 > pod/default/client                -               forward     Routed onward: the TTL falls from 64 to 63',
     );
   });
 });

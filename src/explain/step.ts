@@ -135,7 +135,7 @@ export function goldenLine(step: Step): string {
   const columns = [
     formatMicroseconds(step.timeNs).padStart(13),
     step.direction === 'request' ? '>' : '<',
-    step.namespace.padEnd(28),
+    step.namespace.padEnd(33),
     (step.device ?? '-').padEnd(15),
     step.event.padEnd(11),
   ].join(' ');

@@ -261,5 +261,5 @@ export function PacketLayer({ scene }: { readonly scene: RefObject<Scene> }) {
       for (const stop of stops) stop();
     };
   }, [flowStore, scene]);
-  return <canvas ref={ref} className="packet-layer" aria-hidden="true" />;
+  return <canvas ref={ref} className="packet-layer" />;
 }

@@ -111,7 +111,7 @@ function Slowness({ axis, length, speed }: { readonly axis: PresentationAxis; re
   return <div className="timeline-slowness">about {times.toLocaleString('en')} times slower</div>;
 }
 
-const COLOURS = {
+const COLOURS: Readonly<Record<'arp' | 'l3' | 'reply' | 'nat' | 'process' | 'drop' | 'table', readonly [string, string]>> = {
   arp: ['--okabe-orange', '#e69f00'],
   l3: ['--okabe-blue', '#0072b2'],
   reply: ['--okabe-sky', '#56b4e9'],
@@ -119,7 +119,7 @@ const COLOURS = {
   process: ['--okabe-green', '#009e73'],
   drop: ['--okabe-vermillion', '#d55e00'],
   table: ['--muted', '#7b8494'],
-} as const;
+};
 
 interface Mark {
   readonly colour: keyof typeof COLOURS;
@@ -302,7 +302,7 @@ function Scrubber({ axis }: { readonly axis: PresentationAxis }) {
         if (event.currentTarget.hasPointerCapture(event.pointerId)) toPointer(event);
       }}
     >
-      <canvas ref={canvas} className="timeline-marks" aria-hidden="true" />
+      <canvas ref={canvas} className="timeline-marks" />
       <div ref={head} className="timeline-head" />
     </div>
   );
