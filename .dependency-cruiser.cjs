@@ -51,6 +51,7 @@ const MAY_IMPORT = {
     from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'widgets'],
     packages: [...REACT, ...CODEMIRROR, '@lezer/highlight', '@xyflow/react', 'd3', 'zustand', 'xstate', '@xstate/react', 'fflate', 'yaml'],
   },
+  'main.tsx': { from: [...VOCABULARY, 'lab', 'worker'], packages: REACT },
   cli: { from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario'], node: true },
 };
 
@@ -58,7 +59,7 @@ const MAY_IMPORT = {
 const TEST_PACKAGES = ['vitest', 'fast-check'];
 
 const quote = (/** @type {string} */ text) => text.replaceAll('.', '\\.').replaceAll('/', '\\/');
-const place = (/** @type {string} */ name) => (name.endsWith('.ts') ? `^src\\/${quote(name)}$` : `^src\\/${quote(name)}\\/`);
+const place = (/** @type {string} */ name) => (/\.tsx?$/.test(name) ? `^src\\/${quote(name)}$` : `^src\\/${quote(name)}\\/`);
 const packages = (/** @type {readonly string[]} */ names) => names.map((name) => `(^|\\/)node_modules\\/(@types\\/)?${quote(name)}\\/`);
 const TEST = '\\.test\\.tsx?$';
 

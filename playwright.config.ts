@@ -3,8 +3,8 @@ import { chromiumLaunchOptions } from './scripts/chromium.mjs';
 import { freePort } from './scripts/free-port.mjs';
 
 // Playwright reads this file once more in every worker; the environment hands the port on.
-process.env['HOPLAB_TEST_PORT'] ??= String(await freePort());
-const baseURL = `http://localhost:${process.env['HOPLAB_TEST_PORT']}`;
+process.env.HOPLAB_TEST_PORT ??= String(await freePort());
+const baseURL = `http://localhost:${process.env.HOPLAB_TEST_PORT}`;
 
 const launchOptions = await chromiumLaunchOptions();
 if (!launchOptions) throw new Error('There is no Chromium to test with: run npm test, which installs one or says how.');
@@ -21,7 +21,7 @@ export default defineConfig({
   reporter: 'list',
   use: { ...devices['Desktop Chrome'], baseURL, launchOptions, viewport: { width: 1280, height: 720 }, trace: 'retain-on-failure' },
   webServer: {
-    command: `node scripts/start.mjs --port ${process.env['HOPLAB_TEST_PORT']}`,
+    command: `node scripts/start.mjs --port ${process.env.HOPLAB_TEST_PORT}`,
     url: baseURL,
     timeout: 120_000,
     reuseExistingServer: false,

@@ -22,7 +22,7 @@ const STAGES = [
   {
     name: 'lint',
     about: 'lint and format, and that the engine’s bans fire',
-    run: () => all(['biome', 'ci', '--error-on-warnings', '--max-diagnostics=50'], ['node', 'scripts/lint-bans.mjs']),
+    run: () => all(['biome', 'ci', '--error-on-warnings', '--max-diagnostics=50', process.stdout.isTTY ? '--colors=force' : '--colors=off'], ['node', 'scripts/lint-bans.mjs']),
   },
   { name: 'walls', about: 'who imports whom', run: () => all(['node', 'scripts/import-walls.mjs']) },
   { name: 'dead-code', about: 'unused files, exports and dependencies', run: () => all(['knip']) },
@@ -137,9 +137,10 @@ function readReport(/** @type {string} */ file) {
  * @returns {Promise<{ code: number, output: string }>}
  */
 function execute(/** @type {string[]} */ [program = '', ...args], /** @type {Record<string, string>} */ env = {}) {
+  const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' };
   const path = program === 'node' ? process.execPath : join(root, 'node_modules/.bin', program);
   return new Promise((resolve) => {
-    const child = spawn(path, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(path, args, { cwd: root, env: { ...process.env, ...colour, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     child.stdout.on('data', (chunk) => {
       output += chunk;

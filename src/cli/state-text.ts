@@ -8,7 +8,7 @@ export function stateText(view: NetnsView): Record<string, string[]> {
     namespace: [view.id],
     devices: view.devices.map((d) => `${d.name} ${d.kind} ${d.up ? 'up' : 'down'}${d.carrier ? '' : ' no-carrier'} mtu ${d.mtu} ${formatMac(d.mac)}${d.master ? ` master ${d.master}` : ''}${d.hairpin ? ' hairpin on' : ''}${d.peer ? ` peer ${d.peer.netns}:${d.peer.device}` : ''}`),
     addresses: view.devices.flatMap((d) => d.addresses.map((a) => `${formatCidr(a)} dev ${d.name}`)),
-    routes: view.routes.map((r) => `${r.table === 'local' ? 'table local ' : ''}${routeText(r)}`),
+    routes: view.routes.map((r) => routeText(r)),
     neighbours: view.neighbours.map((n) => `${formatIp(n.address)} dev ${n.device}${n.mac === undefined ? '' : ` lladdr ${formatMac(n.mac)}`} ${n.state}`),
     fdb: view.fdb.map((f) => `${formatMac(f.mac)} dev ${f.port} master ${f.bridge}${f.local ? ' permanent' : ''}`),
     rules: [],

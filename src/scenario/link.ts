@@ -1,6 +1,7 @@
 import { deflateSync, Inflate, strFromU8, strToU8 } from 'fflate';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SourceFile } from '../protocol/engine.ts';
+import { compactFiles } from './compact-manifests.ts';
 
 /**
  * A scenario's link: `v1.` and base64url (RFC 4648 section 5) of four octets of Adler-32 (RFC 1950)
@@ -11,8 +12,9 @@ const VERSION = 1;
 const INFLATED_LENGTH_MAX = 8 * 1024 * 1024;
 const CHUNK = 4096;
 
+/** Files come back as they were, but for those that hold derived fields or Secrets: see `compactFiles`. */
 export function encodeLink(files: readonly SourceFile[]): string {
-  const json = strToU8(JSON.stringify(files.map((f) => [f.name, f.text])));
+  const json = strToU8(JSON.stringify(compactFiles(files).map((f) => [f.name, f.text])));
   const packed = deflateSync(json, { level: 9 });
   const bytes = new Uint8Array(4 + packed.length);
   new DataView(bytes.buffer).setUint32(0, adler32(json));
@@ -25,7 +27,7 @@ export function encodeLink(files: readonly SourceFile[]): string {
 /** The error is a sentence for people. Never throws, whatever the text. */
 export function decodeLink(fragment: string): Result<{ files: SourceFile[] }, string> {
   const parts = /^v(\d{1,4})\.([A-Za-z0-9_-]*)$/.exec(fragment);
-  if (!parts) return err('This is not a Hoplab link, or characters of it were lost or changed. Ask for the link again.');
+  if (!parts || Number(parts[1]) === 0) return err('This is not a Hoplab link, or characters of it were lost or changed. Ask for the link again.');
   if (Number(parts[1]) > VERSION) return err('This link was made with a newer Hoplab. Reload the page to update, then open it again.');
   const bytes = fromBase64Url(parts[2] as string);
   if (!bytes || bytes.length < 5) return err('This link is cut short. Ask for the whole link.');

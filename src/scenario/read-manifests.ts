@@ -186,6 +186,19 @@ class ManifestReader {
   }
 }
 
+/** The documents of one file as plain data, none of them checked; undefined when it cannot be read. */
+export function readDocuments(file: SourceFile): readonly unknown[] | undefined {
+  if (binaryOffset(file.text) >= 0) return undefined;
+  const values: unknown[] = [];
+  for (const chunk of new SourceText(file).chunks()) {
+    if (isBlank(chunk)) continue;
+    const parsed = parseChunk(chunk);
+    if (!parsed.ok) return undefined;
+    values.push(...parsed.value.filter((value) => value !== null && value !== undefined));
+  }
+  return values;
+}
+
 /** The values of the documents in a chunk. JSON is read by the platform's own parser, which is many times faster. */
 function parseChunk(chunk: Chunk): Result<readonly unknown[], readonly TextError[]> {
   const json = /^(?:---)?\s*\{/.test(chunk.text) ? parseJson(chunk.text.replace(/^---/, '')) : undefined;

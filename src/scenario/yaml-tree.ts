@@ -50,6 +50,9 @@ export function valueOfTree(tree: ParsedNode): Result<unknown, readonly TextErro
   return reader.errors.length > 0 ? err(reader.errors) : ok(value);
 }
 
+/** Long texts weigh more than one, so that repeating one cannot fill the memory either. */
+const sizeOfScalar = (value: unknown): number => (typeof value === 'string' ? 1 + Math.floor(value.length / 16) : 1);
+
 /** A value and how many values it holds, itself included. */
 interface Sized {
   readonly value: unknown;
@@ -64,7 +67,7 @@ class TreeReader {
   read(node: ParsedNode | null): Sized {
     if (node === null) return NOTHING;
     if (isAlias(node)) return this.alias(node.source, node.range[0]);
-    const sized = isMap(node) ? this.map(node as ParsedMap) : isSeq(node) ? this.list(node as ParsedSeq) : { value: node.value, size: 1 };
+    const sized = isMap(node) ? this.map(node as ParsedMap) : isSeq(node) ? this.list(node as ParsedSeq) : { value: node.value, size: sizeOfScalar(node.value) };
     if (node.anchor !== undefined) this.anchors.set(node.anchor, sized);
     return sized;
   }

@@ -62,7 +62,8 @@ export function planUnderlay(
       outsideCidr: outside,
       outsideRouter: (outside.address + 1) as Ipv4,
       outsideClient: (outside.address + 10) as Ipv4,
-      podRoutes: spec?.podRoutes ?? false,
+      // Nothing masquerades yet: without a way back the answers to a pod would be lost at the router.
+      podRoutes: spec?.podRoutes ?? true,
     },
     addresses: addresses.nodes,
   };
