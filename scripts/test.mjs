@@ -22,7 +22,11 @@ const STAGES = [
   {
     name: 'lint',
     about: 'lint and format, and that the engine’s bans fire',
-    run: () => all(['biome', 'ci', '--error-on-warnings', '--max-diagnostics=50', process.stdout.isTTY ? '--colors=force' : '--colors=off'], ['node', 'scripts/lint-bans.mjs']),
+    run: () =>
+      all(
+        ['biome', 'ci', '--error-on-warnings', '--max-diagnostics=50', process.stdout.isTTY ? '--colors=force' : '--colors=off'],
+        ['node', 'scripts/lint-bans.mjs'],
+      ),
   },
   { name: 'walls', about: 'who imports whom', run: () => all(['node', 'scripts/import-walls.mjs']) },
   { name: 'dead-code', about: 'unused files, exports and dependencies', run: () => all(['knip']) },
@@ -81,7 +85,15 @@ async function all(/** @type {string[][]} */ ...commands) {
 async function unitTests() {
   const report = freshReport('unit.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { code, output } = await execute(['vitest', 'run', '--dir', 'src', '--allowOnly=false', ...reporters]);
+  const { code, output } = await execute([
+    'node',
+    '--import=./scripts/node-20.mjs',
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--dir=src',
+    '--allowOnly=false',
+    ...reporters,
+  ]);
   /** @type {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number, testResults: { status: string, assertionResults: unknown[] }[] } | undefined} */
   const json = readReport(report);
   if (!json) return { count: broken(), output };

@@ -21,7 +21,8 @@ export function checkObject(object: ApiObject, problems: ProblemList): boolean {
   }
   if (isKind(object, 'Scenario')) {
     for (const field of Object.keys(object.spec ?? {})) {
-      if (!SCENARIO_FIELDS.has(field)) problems.warning(object, ['spec', field], `is no field of a Scenario: expected one of ${[...SCENARIO_FIELDS].join(', ')}`);
+      if (!SCENARIO_FIELDS.has(field))
+        problems.warning(object, ['spec', field], `is no field of a Scenario: expected one of ${[...SCENARIO_FIELDS].join(', ')}`);
     }
   }
   return true;

@@ -75,10 +75,21 @@ function stripMetadata(metadata: unknown): unknown {
 function stripStatus(status: unknown, kind: string): unknown {
   if (!isMapping(status)) return status;
   const kept = Object.hasOwn(KEPT_STATUS, kind) ? (KEPT_STATUS[kind] as readonly string[]) : [];
-  let result = without(status, Object.keys(status).filter((field) => !kept.includes(field)));
+  let result = without(
+    status,
+    Object.keys(status).filter((field) => !kept.includes(field)),
+  );
   for (const field of ['allocatable', 'capacity']) {
     const resources = result[field];
-    if (isMapping(resources)) result = withField(result, field, without(resources, Object.keys(resources).filter((name) => name !== 'pods')));
+    if (isMapping(resources))
+      result = withField(
+        result,
+        field,
+        without(
+          resources,
+          Object.keys(resources).filter((name) => name !== 'pods'),
+        ),
+      );
   }
   return Object.keys(result).length === 0 ? undefined : result;
 }
@@ -86,7 +97,8 @@ function stripStatus(status: unknown, kind: string): unknown {
 /** The volume with the service account's token that admission adds to every pod, under a random name. */
 function stripServiceAccountVolume(spec: unknown): unknown {
   if (!isMapping(spec)) return spec;
-  const isToken = (entry: unknown): boolean => isMapping(entry) && typeof entry.name === 'string' && entry.name.startsWith('kube-api-access-');
+  const isToken = (entry: unknown): boolean =>
+    isMapping(entry) && typeof entry.name === 'string' && entry.name.startsWith('kube-api-access-');
   const drop = (owner: Mapping, field: string): Mapping => {
     const entries = owner[field];
     if (!Array.isArray(entries) || !entries.some(isToken)) return owner;
@@ -97,7 +109,11 @@ function stripServiceAccountVolume(spec: unknown): unknown {
   for (const field of ['containers', 'initContainers']) {
     const containers = spec[field];
     if (!Array.isArray(containers)) continue;
-    result = withField(result, field, mapSame(containers, (container) => (isMapping(container) ? drop(container, 'volumeMounts') : container)));
+    result = withField(
+      result,
+      field,
+      mapSame(containers, (container) => (isMapping(container) ? drop(container, 'volumeMounts') : container)),
+    );
   }
   return result;
 }

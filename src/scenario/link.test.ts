@@ -6,9 +6,11 @@ import { decodeLink, encodeLink } from './link.ts';
 
 describe('a link', () => {
   it('brings the files back as they were', () => {
-    fc.assert(fc.property(fc.array(fc.record({ name: fc.string(), text: fc.string() }), { minLength: 1 }), (files) => {
-      expect(decodeLink(encodeLink(files))).toEqual({ ok: true, value: { files } });
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.record({ name: fc.string(), text: fc.string() }), { minLength: 1 }), (files) => {
+        expect(decodeLink(encodeLink(files))).toEqual({ ok: true, value: { files } });
+      }),
+    );
   });
 
   it('of the first cluster is short enough for any program', () => {
@@ -25,19 +27,27 @@ describe('a link', () => {
 
   it('with one character changed is refused', () => {
     const link = encodeLink(FIRST_CLUSTER);
-    fc.assert(fc.property(fc.integer({ min: 3, max: link.length - 2 }), (at) => {
-      const changed = `${link.slice(0, at)}${link[at] === 'A' ? 'B' : 'A'}${link.slice(at + 1)}`;
-      expect(decodeLink(changed).ok).toBe(false);
-    }));
+    fc.assert(
+      fc.property(fc.integer({ min: 3, max: link.length - 2 }), (at) => {
+        const changed = `${link.slice(0, at)}${link[at] === 'A' ? 'B' : 'A'}${link.slice(at + 1)}`;
+        expect(decodeLink(changed).ok).toBe(false);
+      }),
+    );
   });
 
   it('of a version that never was is no link', () => {
-    expect(decodeLink(encodeLink(FIRST_CLUSTER).replace('v1.', 'v0.'))).toMatchObject({ ok: false, error: expect.stringContaining('not a Hoplab link') });
+    expect(decodeLink(encodeLink(FIRST_CLUSTER).replace('v1.', 'v0.'))).toMatchObject({
+      ok: false,
+      error: expect.stringContaining('not a Hoplab link'),
+    });
   });
 
   it('that holds something else than files says so', () => {
     for (const content of ['[]', '{}', 'null', '7', '"text"', '[1]', '[["name"]]', '[["name",7]]', '[[null,"text"]]', 'no JSON']) {
-      expect(decodeLink(linkOf(content)), content).toEqual({ ok: false, error: 'This link is whole, but holds no scenario that can be read.' });
+      expect(decodeLink(linkOf(content)), content).toEqual({
+        ok: false,
+        error: 'This link is whole, but holds no scenario that can be read.',
+      });
     }
     expect(decodeLink(linkOf('[["a.yaml","kind: Pod"]]'))).toEqual({ ok: true, value: { files: [{ name: 'a.yaml', text: 'kind: Pod' }] } });
   });

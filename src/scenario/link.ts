@@ -27,13 +27,15 @@ export function encodeLink(files: readonly SourceFile[]): string {
 /** The error is a sentence for people. Never throws, whatever the text. */
 export function decodeLink(fragment: string): Result<{ files: SourceFile[] }, string> {
   const parts = /^v(\d{1,4})\.([A-Za-z0-9_-]*)$/.exec(fragment);
-  if (!parts || Number(parts[1]) === 0) return err('This is not a Hoplab link, or characters of it were lost or changed. Ask for the link again.');
+  if (!parts || Number(parts[1]) === 0)
+    return err('This is not a Hoplab link, or characters of it were lost or changed. Ask for the link again.');
   if (Number(parts[1]) > VERSION) return err('This link was made with a newer Hoplab. Reload the page to update, then open it again.');
   const bytes = fromBase64Url(parts[2] as string);
   if (!bytes || bytes.length < 5) return err('This link is cut short. Ask for the whole link.');
   const json = inflate(bytes.subarray(4));
   if (!json.ok) return json;
-  if (adler32(json.value) !== new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)) return err('This link is damaged or cut short: its checksum does not match. Ask for the link again.');
+  if (adler32(json.value) !== new DataView(bytes.buffer, bytes.byteOffset).getUint32(0))
+    return err('This link is damaged or cut short: its checksum does not match. Ask for the link again.');
   const files = readFiles(strFromU8(json.value));
   return files ? ok({ files }) : err('This link is whole, but holds no scenario that can be read.');
 }
@@ -49,7 +51,8 @@ function inflate(packed: Uint8Array): Result<Uint8Array, string> {
   try {
     for (let at = 0; at < packed.length; at += CHUNK) {
       stream.push(packed.subarray(at, at + CHUNK), at + CHUNK >= packed.length);
-      if (length > INFLATED_LENGTH_MAX) return err(`This link unfolds to more than ${INFLATED_LENGTH_MAX / 1_048_576} MiB, which no scenario needs. It was not opened.`);
+      if (length > INFLATED_LENGTH_MAX)
+        return err(`This link unfolds to more than ${INFLATED_LENGTH_MAX / 1_048_576} MiB, which no scenario needs. It was not opened.`);
     }
   } catch {
     return err('This link is damaged or cut short. Ask for the link again.');
@@ -67,7 +70,9 @@ function readFiles(json: string): SourceFile[] | undefined {
   try {
     const value: unknown = JSON.parse(json);
     if (!Array.isArray(value) || value.length === 0) return undefined;
-    const files = value.map((entry: unknown) => (Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'string' ? { name: entry[0], text: entry[1] } : undefined));
+    const files = value.map((entry: unknown) =>
+      Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'string' ? { name: entry[0], text: entry[1] } : undefined,
+    );
     return files.every((f) => f !== undefined) ? files : undefined;
   } catch {
     return undefined;

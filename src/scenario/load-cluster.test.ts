@@ -21,7 +21,8 @@ function errorsOf(...texts: readonly string[]): readonly Problem[] {
 }
 
 /** `node namespace/name address` of every pod. */
-const podsOf = (plan: ClusterPlan): readonly string[] => plan.pods.map((pod) => `${pod.node} ${pod.namespace}/${pod.name} ${formatIp(pod.ip)}`);
+const podsOf = (plan: ClusterPlan): readonly string[] =>
+  plan.pods.map((pod) => `${pod.node} ${pod.namespace}/${pod.name} ${formatIp(pod.ip)}`);
 
 const pod = (name: string, spec = '', status = ''): string => `apiVersion: v1
 kind: Pod
@@ -89,7 +90,11 @@ describe('workloads', () => {
   });
 
   it('a StatefulSet numbers its pods', () => {
-    expect(podsOf(planOf(workload('StatefulSet', 'db', '  replicas: 3\n  ordinals: { start: 2 }'))).map((text) => text.split(' ')[1]).sort()).toEqual(['default/db-2', 'default/db-3', 'default/db-4']);
+    expect(
+      podsOf(planOf(workload('StatefulSet', 'db', '  replicas: 3\n  ordinals: { start: 2 }')))
+        .map((text) => text.split(' ')[1])
+        .sort(),
+    ).toEqual(['default/db-2', 'default/db-3', 'default/db-4']);
   });
 
   it('a Deployment has its replicas, spread over the workers, and one when it does not say', () => {
@@ -108,18 +113,32 @@ describe('workloads', () => {
     const owner = (kind: string, name: string) => [{ apiVersion: 'apps/v1', kind, name, controller: true }];
     const result = loadObjects([
       { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' }, spec: { replicas: 2, template } },
-      { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { name: 'web-abc', ownerReferences: owner('Deployment', 'web') }, spec: { replicas: 2, template } },
-      { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web-abc-1', ownerReferences: owner('ReplicaSet', 'web-abc') }, spec: template.spec },
+      {
+        apiVersion: 'apps/v1',
+        kind: 'ReplicaSet',
+        metadata: { name: 'web-abc', ownerReferences: owner('Deployment', 'web') },
+        spec: { replicas: 2, template },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'web-abc-1', ownerReferences: owner('ReplicaSet', 'web-abc') },
+        spec: template.spec,
+      },
     ]);
     expect(result.ok && result.value.pods.map((p) => p.owner)).toEqual(['Deployment/web', 'Deployment/web']);
     expect(result.ok && result.value.pods.map((p) => p.name)).toContain('web-abc-1');
   });
 
   it('a Job has pods until it has ended, or is suspended', () => {
-    const job = (name: string, spec: string, status = '') => `apiVersion: batch/v1\nkind: Job\nmetadata: { name: ${name} }\nspec:\n${spec}\n  template: { spec: { containers: [{ name: a }] } }\n${status}\n`;
+    const job = (name: string, spec: string, status = '') =>
+      `apiVersion: batch/v1\nkind: Job\nmetadata: { name: ${name} }\nspec:\n${spec}\n  template: { spec: { containers: [{ name: a }] } }\n${status}\n`;
     expect(planOf(job('a', '  parallelism: 2')).pods).toHaveLength(2);
     expect(planOf(job('a', '  parallelism: 5\n  completions: 3')).pods).toHaveLength(3);
-    for (const ended of [job('a', '  suspend: true'), job('a', '  parallelism: 1', 'status: { conditions: [{ type: Complete, status: "True" }] }')]) {
+    for (const ended of [
+      job('a', '  suspend: true'),
+      job('a', '  parallelism: 1', 'status: { conditions: [{ type: Complete, status: "True" }] }'),
+    ]) {
       expect(planOf(ended)).toMatchObject({ pods: [], problems: [{ severity: 'info', object: 'Job default/a' }] });
     }
   });
@@ -127,7 +146,14 @@ describe('workloads', () => {
   it('a workload that fits nowhere is told, with the scheduler\u2019s reason', () => {
     expect(planOf(workload('Deployment', 'web', '  replicas: 3', '      nodeSelector: { disk: ssd }'))).toMatchObject({
       pods: [],
-      problems: [{ severity: 'warning', object: 'Deployment default/web', line: expect.any(Number), message: expect.stringMatching(/^3 pods Pending: 0\/3 nodes are available: .*affinity\/selector/) }],
+      problems: [
+        {
+          severity: 'warning',
+          object: 'Deployment default/web',
+          line: expect.any(Number),
+          message: expect.stringMatching(/^3 pods Pending: 0\/3 nodes are available: .*affinity\/selector/),
+        },
+      ],
     });
   });
 
@@ -142,7 +168,9 @@ describe('workloads', () => {
   it('that is there twice is taken from its last document', () => {
     const plan = planOf(workload('Deployment', 'web', '  replicas: 1'), workload('Deployment', 'web', '  replicas: 2'));
     expect(plan.pods).toHaveLength(2);
-    expect(plan.problems).toMatchObject([{ severity: 'warning', file: 'file-2.yaml', line: 4, message: expect.stringContaining('in file-1.yaml line 4') }]);
+    expect(plan.problems).toMatchObject([
+      { severity: 'warning', file: 'file-2.yaml', line: 4, message: expect.stringContaining('in file-1.yaml line 4') },
+    ]);
   });
 });
 
@@ -166,23 +194,73 @@ describe('what contradicts itself has a place and a message', () => {
   const status = (ip: string): string => `status:\n  podIP: ${ip}`;
   const onWorker1 = (name: string, ip: string): string => pod(name, '  nodeName: worker-1', status(ip));
   const cases: readonly (readonly [what: string, texts: readonly string[], problem: Partial<Problem>, message: RegExp])[] = [
-    ['an address outside the podCIDR', [onWorker1('a', '10.244.2.7')], { file: 'file-1.yaml', line: 9, column: 10, object: 'Pod default/a', field: 'status.podIP' }, /10\.244\.2\.7 is outside 10\.244\.1\.0\/24/],
+    [
+      'an address outside the podCIDR',
+      [onWorker1('a', '10.244.2.7')],
+      { file: 'file-1.yaml', line: 9, column: 10, object: 'Pod default/a', field: 'status.podIP' },
+      /10\.244\.2\.7 is outside 10\.244\.1\.0\/24/,
+    ],
     ['an address of no node', [pod('a', '', status('10.99.0.7'))], { line: 9, field: 'status.podIP' }, /no node's podCIDR/],
     ['the gateway\u2019s address', [onWorker1('a', '10.244.1.1')], { line: 9 }, /gateway/],
     ['the broadcast address', [onWorker1('a', '10.244.1.255')], { line: 9 }, /broadcast/],
-    ['one address for two pods', [onWorker1('a', '10.244.1.7'), onWorker1('b', '10.244.1.7')], { file: 'file-2.yaml', line: 9, object: 'Pod default/b' }, /already the address of pod default\/a/],
+    [
+      'one address for two pods',
+      [onWorker1('a', '10.244.1.7'), onWorker1('b', '10.244.1.7')],
+      { file: 'file-2.yaml', line: 9, object: 'Pod default/b' },
+      /already the address of pod default\/a/,
+    ],
     ['no address at all', [onWorker1('a', '10.244.1')], { line: 9 }, /IPv4 address/],
     ['an address of IPv6', [onWorker1('a', '"fd00::7"')], { line: 9 }, /IPv6/],
-    ['a node that is not there', [pod('a', '  nodeName: worker-9')], { file: 'file-1.yaml', document: 1, line: 7, column: 13, field: 'spec.nodeName' }, /no node "worker-9".*worker-1/],
-    ['a node that is not there, in a template', [workload('Deployment', 'w', '', '      nodeName: worker-9')], { line: 11, field: 'spec.template.spec.nodeName', object: 'Deployment default/w' }, /no node/],
-    ['two pods of one name', [`${pod('a')}---\n${pod('a', '  nodeName: worker-1')}`], { document: 2, object: 'Pod default/a' }, /other content in file-1\.yaml line 4/],
-    ['two containers of one name', [pod('a').replace('[{', '[{ name: web }, {')], { line: 6, field: 'spec.containers[1].name' }, /two containers/],
-    ['podCIDRs that overlap', [node('n1', '10.9.0.0/16'), node('n2', '10.9.7.0/24')], { file: 'file-2.yaml', line: 6, object: 'Node n2', field: 'spec.podCIDR' }, /overlaps 10\.9\.0\.0\/16 of node n1/],
+    [
+      'a node that is not there',
+      [pod('a', '  nodeName: worker-9')],
+      { file: 'file-1.yaml', document: 1, line: 7, column: 13, field: 'spec.nodeName' },
+      /no node "worker-9".*worker-1/,
+    ],
+    [
+      'a node that is not there, in a template',
+      [workload('Deployment', 'w', '', '      nodeName: worker-9')],
+      { line: 12, field: 'spec.template.spec.nodeName', object: 'Deployment default/w' },
+      /no node/,
+    ],
+    [
+      'two pods of one name',
+      [`${pod('a')}---\n${pod('a', '  nodeName: worker-1')}`],
+      { document: 2, object: 'Pod default/a' },
+      /other content in file-1\.yaml line 4/,
+    ],
+    [
+      'two containers of one name',
+      [pod('a').replace('[{', '[{ name: web }, {')],
+      { line: 6, field: 'spec.containers[1].name' },
+      /two containers/,
+    ],
+    [
+      'podCIDRs that overlap',
+      [node('n1', '10.9.0.0/16'), node('n2', '10.9.7.0/24')],
+      { file: 'file-2.yaml', line: 6, object: 'Node n2', field: 'spec.podCIDR' },
+      /overlaps 10\.9\.0\.0\/16 of node n1/,
+    ],
     ['a podCIDR without room', [node('n1', '10.9.0.0/31')], { line: 6, field: 'spec.podCIDR' }, /no room/],
     ['a podCIDR that is none', [node('n1', '10.9.0.0')], { line: 6, field: 'spec.podCIDR' }, /IPv4 network/],
-    ['a listen annotation', [pod('a').replace('name: a', 'name: a\n  annotations: { hoplab.dev/listen: "web=0" }')], { line: 5, field: 'metadata.annotations["hoplab.dev/listen"]' }, /at character 5: expected a port/],
-    ['more pods than addresses', [node('n1', '10.9.0.0/30'), pod('a', '  nodeName: n1'), pod('b', '  nodeName: n1')], { file: 'file-3.yaml', object: 'Pod default/b' }, /no address is left/],
-    ['traffic from nowhere', ['apiVersion: hoplab.dev/v1\nkind: Scenario\nspec:\n  traffic:\n    - from: moon\n      to: 10.244.1.2\n'], { line: 5, column: 13, field: 'spec.traffic[0].from', object: 'Scenario' }, /got "moon"/],
+    [
+      'a listen annotation',
+      [pod('a').replace('name: a', 'name: a\n  annotations: { hoplab.dev/listen: "web=0" }')],
+      { line: 5, field: 'metadata.annotations["hoplab.dev/listen"]' },
+      /at character 5: expected a port/,
+    ],
+    [
+      'more pods than addresses',
+      [node('n1', '10.9.0.0/30'), pod('a', '  nodeName: n1'), pod('b', '  nodeName: n1')],
+      { file: 'file-3.yaml', object: 'Pod default/b' },
+      /no address is left/,
+    ],
+    [
+      'traffic from nowhere',
+      ['apiVersion: hoplab.dev/v1\nkind: Scenario\nspec:\n  traffic:\n    - from: moon\n      to: 10.244.1.2\n'],
+      { line: 5, column: 13, field: 'spec.traffic[0].from', object: 'Scenario' },
+      /got "moon"/,
+    ],
   ];
   it.each(cases)('%s', (_, texts, problem, message) => {
     expect(errorsOf(...texts)[0]).toMatchObject({ severity: 'error', document: 1, ...problem, message: expect.stringMatching(message) });
@@ -196,7 +274,12 @@ describe('objects that are data already', () => {
   });
 
   it('have problems with the object only', () => {
-    const result = loadObjects([7, null, { apiVersion: 'v1' }, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' }, spec: { containers: [] } }]);
+    const result = loadObjects([
+      7,
+      null,
+      { apiVersion: 'v1' },
+      { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' }, spec: { containers: [] } },
+    ]);
     if (result.ok) throw new Error('these objects can be loaded');
     expect(result.error.map((p) => `${p.object} ${p.message}`)).toEqual([
       expect.stringContaining('object 1: expected an object with apiVersion and kind, got 7'),
@@ -207,7 +290,12 @@ describe('objects that are data already', () => {
   });
 
   it('never make it throw', () => {
-    const objects = fc.record({ apiVersion: fc.constantFrom('v1', 'apps/v1', 'batch/v1'), kind: fc.constantFrom('Pod', 'Node', 'Service', 'Deployment', 'Job'), metadata: fc.oneof(fc.constant({ name: 'a' }), fc.jsonValue()), spec: fc.oneof(fc.constant({ containers: [{ name: 'a' }] }), fc.jsonValue()) });
+    const objects = fc.record({
+      apiVersion: fc.constantFrom('v1', 'apps/v1', 'batch/v1'),
+      kind: fc.constantFrom('Pod', 'Node', 'Service', 'Deployment', 'Job'),
+      metadata: fc.oneof(fc.constant({ name: 'a' }), fc.jsonValue()),
+      spec: fc.oneof(fc.constant({ containers: [{ name: 'a' }] }), fc.jsonValue()),
+    });
     fc.assert(fc.property(fc.array(fc.oneof(objects, fc.jsonValue()), { maxLength: 6 }), (list) => void loadObjects(list)));
   });
 });

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../base/result.ts';
 import type { ClusterPlan } from '../engine/control-plane/plan.ts';
 import { planCluster } from '../engine/control-plane/plan-cluster.ts';
-import { problemWithoutPlace, ProblemList } from '../engine/control-plane/problem-list.ts';
+import { ProblemList, problemWithoutPlace } from '../engine/control-plane/problem-list.ts';
 import type { ApiObject } from '../engine/k8s/metadata.ts';
 import type { SourceFile } from '../protocol/engine.ts';
 import type { Problem } from '../protocol/view.ts';
@@ -21,9 +21,17 @@ export function loadObjects(objects: readonly unknown[]): Result<ClusterPlan, Pr
   const problems = new ProblemList(() => undefined);
   const checked: ApiObject[] = [];
   for (const [i, object] of objects.entries()) {
-    if (typeof object !== 'object' || object === null || !('apiVersion' in object) || !('kind' in object) || typeof object.apiVersion !== 'string' || typeof object.kind !== 'string') {
+    if (
+      typeof object !== 'object' ||
+      object === null ||
+      !('apiVersion' in object) ||
+      !('kind' in object) ||
+      typeof object.apiVersion !== 'string' ||
+      typeof object.kind !== 'string'
+    ) {
       problems.add(problemWithoutPlace('error', `object ${i + 1}: ${expectation('an object with apiVersion and kind', object)}`));
-    } else if (!dropNulls(object)) problems.add(problemWithoutPlace('error', `object ${i + 1}: is nested more than ${DEPTH_MAX} levels deep`));
+    } else if (!dropNulls(object))
+      problems.add(problemWithoutPlace('error', `object ${i + 1}: is nested more than ${DEPTH_MAX} levels deep`));
     else if (checkObject(object as ApiObject, problems)) checked.push(object as ApiObject);
   }
   return problems.hasErrors ? err(problems.all()) : withProblems(problems.all(), planCluster(checked));

@@ -39,7 +39,12 @@ describe('documents', () => {
   });
 
   it('may be JSON, and have a byte order mark and Windows line ends', () => {
-    const json = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'j', labels: null }, spec: { containers: [{ name: 'web' }] } });
+    const json = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'j', labels: null },
+      spec: { containers: [{ name: 'web' }] },
+    });
     expect(namesIn(json, `\ufeff${pod('w').replaceAll('\n', '\r\n')}`)).toEqual(['Pod/j', 'Pod/w']);
   });
 
@@ -67,7 +72,10 @@ describe('lists', () => {
   });
 
   it('give the place of what is wrong in an item', () => {
-    const text = list('List', '  - { apiVersion: v1, kind: Namespace, metadata: { name: a } }\n  - apiVersion: v1\n    kind: Namespace\n    metadata:\n      name: Upper\n');
+    const text = list(
+      'List',
+      '  - { apiVersion: v1, kind: Namespace, metadata: { name: a } }\n  - apiVersion: v1\n    kind: Namespace\n    metadata:\n      name: Upper\n',
+    );
     expect(errorsOf(text)).toMatchObject([{ file: 'file-1.yaml', document: 1, line: 8, column: 13, field: 'metadata.name' }]);
   });
 
@@ -85,19 +93,44 @@ describe('bad input', () => {
   const broken = pod('web', 'name: web');
   const cases: readonly (readonly [what: string, text: string, problem: Partial<Problem>, message: RegExp])[] = [
     ['a syntax error', `${pod('a')}---\nkind: [Pod\nmetadata: x\n`, { file: 'file-1.yaml', document: 2, line: 10 }, /./],
-    ['a text where a number belongs', `${broken}      ports:\n        - containerPort: "abc"\n`, { ...place, line: 9, column: 26, field: 'spec.containers[0].ports[0].containerPort', object: 'Pod default/web' }, /expected an integer from 1 to 65535, got the text "abc"/],
-    ['a port that is too big', `${broken}      ports:\n        - containerPort: 70000\n`, { ...place, line: 9, column: 26, field: 'spec.containers[0].ports[0].containerPort' }, /from 1 to 65535, got 70000/],
+    [
+      'a text where a number belongs',
+      `${broken}      ports:\n        - containerPort: "abc"\n`,
+      { ...place, line: 9, column: 26, field: 'spec.containers[0].ports[0].containerPort', object: 'Pod default/web' },
+      /expected an integer from 1 to 65535, got the text "abc"/,
+    ],
+    [
+      'a port that is too big',
+      `${broken}      ports:\n        - containerPort: 70000\n`,
+      { ...place, line: 9, column: 26, field: 'spec.containers[0].ports[0].containerPort' },
+      /from 1 to 65535, got 70000/,
+    ],
     ['a number in quotes', `${broken}      ports:\n        - containerPort: "80"\n`, { ...place, line: 9 }, /remove the quotes/],
-    ['a missing field', 'apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec: {}\n', { ...place, line: 5, field: 'spec.containers' }, /is missing: expected a list/],
+    [
+      'a missing field',
+      'apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec: {}\n',
+      { ...place, line: 5, field: 'spec.containers' },
+      /is missing: expected a list/,
+    ],
     ['a missing kind', 'apiVersion: v1\nmetadata: {}\n', { ...place, line: 1, field: 'kind' }, /is missing: expected the kind/],
     ['a missing apiVersion', 'kind: Pod\n', { ...place, line: 1, field: 'apiVersion' }, /is missing: expected an API version/],
     ['a list of objects', '- kind: Pod\n', { ...place, line: 1 }, /documents with --- between/],
     ['plain text', 'hello\n', { ...place, line: 1 }, /expected an object with apiVersion and kind/],
-    ['an unquoted label', 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    on: true\n', { ...place, line: 6, field: 'metadata.labels.on' }, /put it in quotes \("true"\)/],
+    [
+      'an unquoted label',
+      'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    on: true\n',
+      { ...place, line: 6, field: 'metadata.labels.on' },
+      /put it in quotes \("true"\)/,
+    ],
     ['a tab', 'apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n', { ...place, line: 4 }, /indent with spaces/],
     ['a key that is there twice', 'apiVersion: v1\nkind: Pod\nkind: Node\n', { ...place, line: 3, column: 1 }, /"kind" is there twice/],
     ['a Helm template', 'apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Values.name }}\n', { ...place, line: 4 }, /helm template/],
-    ['a Helm template in quotes', `apiVersion: v1\nkind: Pod\nmetadata:\n  name: "{{ .Values.name }}"\nspec:\n  containers: [{ name: web }]\n`, { ...place, line: 4, field: 'metadata.name' }, /helm template/],
+    [
+      'a Helm template in quotes',
+      `apiVersion: v1\nkind: Pod\nmetadata:\n  name: "{{ .Values.name }}"\nspec:\n  containers: [{ name: web }]\n`,
+      { ...place, line: 4, field: 'metadata.name' },
+      /helm template/,
+    ],
     ['an unknown alias', 'apiVersion: v1\nkind: *none\n', { ...place, line: 2 }, /none/],
     ['a mapping for a key', 'apiVersion: v1\nkind: Pod\n? {a: b}\n: c\n', { ...place, line: 3 }, /a key must be plain text/],
     ['deep nesting', `apiVersion: v1\nkind: Pod\nspec: ${'['.repeat(5000)}\n`, { ...place, line: 3 }, /nested more than/],
@@ -116,11 +149,14 @@ describe('bad input', () => {
     expect(errorsOf(`${template}---\n${template}---\n${template}`)).toHaveLength(1);
   });
 
-  it('of no file at all', () => expect(errorsOf()).toMatchObject([{ file: undefined, message: expect.stringContaining('nothing to load') }]));
+  it('of no file at all', () =>
+    expect(errorsOf()).toMatchObject([{ file: undefined, message: expect.stringContaining('nothing to load') }]));
 
   it('of more text than a browser should read is refused without reading it', () => {
     const start = performance.now();
-    expect(errorsOf('kind: Pod\n', 'x'.repeat(TEXT_LENGTH_MAX + 1))).toMatchObject([{ file: 'file-2.yaml', message: expect.stringContaining('too much') }]);
+    expect(errorsOf('kind: Pod\n', 'x'.repeat(TEXT_LENGTH_MAX + 1))).toMatchObject([
+      { file: 'file-2.yaml', message: expect.stringContaining('too much') },
+    ]);
     expect(performance.now() - start).toBeLessThan(500);
   });
 
@@ -139,8 +175,12 @@ describe('bad input', () => {
 
 describe('keys with a meaning in JavaScript', () => {
   it('are only keys', () => {
-    const text = 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    constructor: x\n  __proto__: { polluted: "yes" }\n__proto__: { polluted: "yes" }\n';
-    const result = read(text, JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'b' } }).replace('{', '{"__proto__":{"polluted":"yes"},'));
+    const text =
+      'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    constructor: x\n  __proto__: { polluted: "yes" }\n__proto__: { polluted: "yes" }\n';
+    const result = read(
+      text,
+      JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'b' } }).replace('{', '{"__proto__":{"polluted":"yes"},'),
+    );
     expect(result.ok && result.value.objects).toHaveLength(2);
     expect(({} as { polluted?: string }).polluted).toBeUndefined();
     for (const object of result.ok ? result.value.objects : []) {
@@ -155,7 +195,9 @@ describe('keys with a meaning in JavaScript', () => {
 });
 
 it('merge keys and anchors are resolved', () => {
-  const result = read(`apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels: &base { app: web, tier: front }\n  annotations:\n    <<: *base\n    tier: own\n`);
+  const result = read(
+    `apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels: &base { app: web, tier: front }\n  annotations:\n    <<: *base\n    tier: own\n`,
+  );
   expect(result.ok && result.value.objects[0]?.metadata?.annotations).toEqual({ app: 'web', tier: 'own' });
 });
 
@@ -164,13 +206,63 @@ it('fields without a value are as if they were not there', () => {
 });
 
 it('never throws, whatever the text', () => {
-  const pieces = fc.constantFrom('apiVersion: v1\n', 'kind: Pod\n', 'kind: List\n', 'items:\n', '---\n', '...\n', '- ', '  ', '\t', '{', '}', '[', ']', '&a ', '*a ', '<<: ', '? ', ': ', '!!binary ', '|\n', '>-\n', '"', "'", '#', '%YAML 1.2\n', 'null', '\u0000', '\ufeff', '__proto__: ', 'metadata: ', 'name: a\n', '{{', '\n');
+  const pieces = fc.constantFrom(
+    'apiVersion: v1\n',
+    'kind: Pod\n',
+    'kind: List\n',
+    'items:\n',
+    '---\n',
+    '...\n',
+    '- ',
+    '  ',
+    '\t',
+    '{',
+    '}',
+    '[',
+    ']',
+    '&a ',
+    '*a ',
+    '<<: ',
+    '? ',
+    ': ',
+    '!!binary ',
+    '|\n',
+    '>-\n',
+    '"',
+    "'",
+    '#',
+    '%YAML 1.2\n',
+    'null',
+    '\u0000',
+    '\ufeff',
+    '__proto__: ',
+    'metadata: ',
+    'name: a\n',
+    '{{',
+    '\n',
+  );
   const text = fc.array(fc.oneof(pieces, fc.string({ maxLength: 8 }))).map((parts) => parts.join(''));
-  fc.assert(fc.property(fc.oneof(text, fc.string(), fc.string({ unit: 'binary' })), (t) => void read(t)), { numRuns: 1000 });
+  fc.assert(
+    fc.property(fc.oneof(text, fc.string(), fc.string({ unit: 'binary' })), (t) => void read(t)),
+    { numRuns: 1000 },
+  );
 });
 
 it('never throws on JSON, whatever its shape', () => {
   const values = fc.oneof(fc.jsonValue(), fc.constantFrom({}, [], null, 'v1', -1));
-  const objects = fc.record({ apiVersion: fc.oneof(fc.constant('v1'), values), kind: fc.oneof(fc.constantFrom('Pod', 'Node', 'Service', 'List', 'PodList'), values), metadata: values, spec: values, items: values, status: values }, { requiredKeys: [] });
-  fc.assert(fc.property(objects, (object) => void read(JSON.stringify(object))), { numRuns: 500 });
+  const objects = fc.record(
+    {
+      apiVersion: fc.oneof(fc.constant('v1'), values),
+      kind: fc.oneof(fc.constantFrom('Pod', 'Node', 'Service', 'List', 'PodList'), values),
+      metadata: values,
+      spec: values,
+      items: values,
+      status: values,
+    },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(objects, (object) => void read(JSON.stringify(object))),
+    { numRuns: 500 },
+  );
 });

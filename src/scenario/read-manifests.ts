@@ -62,12 +62,22 @@ class ManifestReader {
     if (length > TEXT_LENGTH_MAX) {
       const largest = files.reduce((a, b) => (b.text.length > a.text.length ? b : a));
       const megabytes = (n: number): string => (n / 1024 / 1024).toFixed(1);
-      this.problems.add(problemIn(largest.name, `${megabytes(length)} MB of text are too much: the limit is ${megabytes(TEXT_LENGTH_MAX)} MB for all files together, so leave out what the network does not need`));
+      this.problems.add(
+        problemIn(
+          largest.name,
+          `${megabytes(length)} MB of text are too much: the limit is ${megabytes(TEXT_LENGTH_MAX)} MB for all files together, so leave out what the network does not need`,
+        ),
+      );
       return err(this.problems.all());
     }
     for (const file of files) this.file(new SourceText(file));
     if (this.documents === 0 && !this.problems.hasErrors) {
-      this.problems.add(problemIn(files.length === 1 ? files[0]?.name : undefined, 'nothing to load: there is no Kubernetes object in it, only blank lines or comments'));
+      this.problems.add(
+        problemIn(
+          files.length === 1 ? files[0]?.name : undefined,
+          'nothing to load: there is no Kubernetes object in it, only blank lines or comments',
+        ),
+      );
     }
     if (this.problems.hasErrors) return err(this.problems.all());
     return ok({ objects: this.objects, problems: this.problems.all(), locate: this.locate });
@@ -77,7 +87,10 @@ class ManifestReader {
     const binary = binaryOffset(source.text);
     if (binary >= 0) {
       const code = source.text.charCodeAt(binary).toString(16).toUpperCase().padStart(4, '0');
-      this.textError(source, undefined, { offset: binary, message: `is not a text file: it contains the control character U+${code}. Load manifests in YAML or JSON, saved as UTF-8` });
+      this.textError(source, undefined, {
+        offset: binary,
+        message: `is not a text file: it contains the control character U+${code}. Load manifests in YAML or JSON, saved as UTF-8`,
+      });
       return;
     }
     const progress: FileProgress = { source, document: 0, helmSeen: false };
@@ -139,13 +152,19 @@ class ManifestReader {
     this.problems.add({ ...problemIn(source.name, message), document, ...source.placeAt(offset) });
   }
 
-  private value(value: unknown, inherited: { readonly apiVersion: string; readonly kind: string } | undefined, origin: Origin, listDepth: number): void {
+  private value(
+    value: unknown,
+    inherited: { readonly apiVersion: string; readonly kind: string } | undefined,
+    origin: Origin,
+    listDepth: number,
+  ): void {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       const advice = Array.isArray(value) ? '; put several objects into documents with --- between them' : '';
       this.shapeError(origin, [], `${expectation('an object with apiVersion and kind', value)}${advice}`);
       return;
     }
-    const object: { readonly apiVersion?: unknown; readonly kind?: unknown } = inherited && !Object.hasOwn(value, 'kind') ? { ...inherited, ...value } : value;
+    const object: { readonly apiVersion?: unknown; readonly kind?: unknown } =
+      inherited && !Object.hasOwn(value, 'kind') ? { ...inherited, ...value } : value;
     this.origins.set(object, origin);
     for (const field of ['apiVersion', 'kind'] as const) {
       const got = Object.hasOwn(object, field) ? object[field] : undefined;

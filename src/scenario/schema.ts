@@ -35,13 +35,18 @@ const count = integer(0, Number.MAX_SAFE_INTEGER);
 const replicas = integer(0, 200_000);
 const port = integer(1, 65535);
 /** RFC 1123 subdomain, as names of most objects. */
-const objectName = matching(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 253, 'a name of lower-case letters, digits, "-" and "."');
+const objectName = matching(
+  /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+  253,
+  'a name of lower-case letters, digits, "-" and "."',
+);
 /** RFC 1123 label, as names of namespaces, Services, containers. */
 const label = matching(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 63, 'a name of at most 63 lower-case letters, digits and "-"');
 const generateName = matching(/^[a-z0-9][-a-z0-9.]*$/, 253, 'the beginning of a name, of lower-case letters, digits, "-" and "."');
 const protocol = oneOf('TCP', 'UDP', 'SCTP');
 const portOrName = z.custom<number | string>(
-  (value) => (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65535) || (typeof value === 'string' && value !== ''),
+  (value) =>
+    (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65535) || (typeof value === 'string' && value !== ''),
   { error: 'an integer from 1 to 65535 or the name of a port' },
 );
 

@@ -14,7 +14,14 @@ export const DEPTH_MAX = 100;
 const ALIASED_VALUES_MAX = 1_000_000;
 
 /** YAML's core schema with every known-tag extra left out: a manifest holds plain data. */
-const OPTIONS = { version: '1.2', schema: 'core', resolveKnownTags: false, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const;
+const OPTIONS = {
+  version: '1.2',
+  schema: 'core',
+  resolveKnownTags: false,
+  uniqueKeys: false,
+  prettyErrors: false,
+  logLevel: 'silent',
+} as const;
 
 /**
  * The node trees of the documents in a text, with offsets. The nesting is watched while the text is read,
@@ -67,7 +74,11 @@ class TreeReader {
   read(node: ParsedNode | null): Sized {
     if (node === null) return NOTHING;
     if (isAlias(node)) return this.alias(node.source, node.range[0]);
-    const sized = isMap(node) ? this.map(node as ParsedMap) : isSeq(node) ? this.list(node as ParsedSeq) : { value: node.value, size: sizeOfScalar(node.value) };
+    const sized = isMap(node)
+      ? this.map(node as ParsedMap)
+      : isSeq(node)
+        ? this.list(node as ParsedSeq)
+        : { value: node.value, size: sizeOfScalar(node.value) };
     if (node.anchor !== undefined) this.anchors.set(node.anchor, sized);
     return sized;
   }
@@ -80,7 +91,8 @@ class TreeReader {
     }
     this.aliased += target.size;
     if (this.aliased <= ALIASED_VALUES_MAX) return target;
-    if (this.aliased - target.size <= ALIASED_VALUES_MAX) this.errors.push({ offset, message: `aliases repeat more than ${ALIASED_VALUES_MAX} values: write out what is meant` });
+    if (this.aliased - target.size <= ALIASED_VALUES_MAX)
+      this.errors.push({ offset, message: `aliases repeat more than ${ALIASED_VALUES_MAX} values: write out what is meant` });
     return NOTHING;
   }
 
@@ -109,7 +121,11 @@ class TreeReader {
       size += sized.size;
       const key = pair.key.value === null ? '' : String(pair.key.value);
       if (key === '<<' && pair.key.type === 'PLAIN') merges.push(sized.value);
-      else if (seen.has(key)) this.errors.push({ offset, message: `the key ${JSON.stringify(key.slice(0, 80))} is there twice in one mapping: remove one of them` });
+      else if (seen.has(key))
+        this.errors.push({
+          offset,
+          message: `the key ${JSON.stringify(key.slice(0, 80))} is there twice in one mapping: remove one of them`,
+        });
       else if (sized.value !== null) setOwn(value, key, sized.value);
       seen.set(key, offset);
     }

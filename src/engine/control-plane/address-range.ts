@@ -1,4 +1,4 @@
-import { type Cidr, formatCidr, type Ipv4, isIpv4, maskV4, networkOf, parseCidr, parseIp } from '../../protocol/address.ts';
+import { type Cidr, type Ipv4, isIpv4, maskV4, networkOf, parseCidr, parseIp } from '../../protocol/address.ts';
 
 /** An IPv4 prefix with its host bits zero. */
 export interface Cidr4 extends Cidr {
@@ -74,5 +74,3 @@ export class PrefixPool {
     }
   }
 }
-
-export const describeCidr = (c: Cidr): string => formatCidr(c);

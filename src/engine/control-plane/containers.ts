@@ -19,7 +19,12 @@ export class ContainerPlanner {
   }
 
   /** `path` leads from `object` to what holds `metadata` and `spec`: empty for a Pod, `spec.template` for a workload. */
-  plan(object: ApiObject, path: FieldPath, annotations: Readonly<Record<string, string>> | undefined, spec: PodSpec): readonly ContainerPlan[] {
+  plan(
+    object: ApiObject,
+    path: FieldPath,
+    annotations: Readonly<Record<string, string>> | undefined,
+    spec: PodSpec,
+  ): readonly ContainerPlan[] {
     const annotation = valueOf(annotations, LISTEN_ANNOTATION);
     const key = keyOf(spec, annotation);
     let list = this.lists.get(key);
@@ -55,25 +60,46 @@ export class ContainerPlanner {
   private checkNames(object: ApiObject, running: readonly { readonly container: Container; readonly at: FieldPath }[]): void {
     const seen = new Set<string>();
     for (const { container, at } of running) {
-      if (seen.has(container.name)) this.problems.error(object, [...at, 'name'], `two containers of one pod are called "${container.name}": rename one`);
+      if (seen.has(container.name))
+        this.problems.error(object, [...at, 'name'], `two containers of one pod are called "${container.name}": rename one`);
       seen.add(container.name);
     }
   }
 
-  private listensOf(object: ApiObject, container: Container, at: FieldPath, spec: PodSpec, annotated: readonly ListenPlan[] | undefined): readonly ListenPlan[] {
+  private listensOf(
+    object: ApiObject,
+    container: Container,
+    at: FieldPath,
+    spec: PodSpec,
+    annotated: readonly ListenPlan[] | undefined,
+  ): readonly ListenPlan[] {
     const declared: ListenPlan[] = [];
     for (const [i, port] of (container.ports ?? []).entries()) {
       const portPath = [...at, 'ports', i];
-      if (port.hostPort && !spec.hostNetwork) this.problems.info(object, [...portPath, 'hostPort'], 'host ports are not modelled yet: the node does not forward this port to the pod');
+      if (port.hostPort && !spec.hostNetwork)
+        this.problems.info(
+          object,
+          [...portPath, 'hostPort'],
+          'host ports are not modelled yet: the node does not forward this port to the pod',
+        );
       const protocol = port.protocol ?? 'TCP';
       if (protocol === 'SCTP') {
         this.problems.info(object, [...portPath, 'protocol'], 'SCTP is not modelled yet: nothing listens on this port');
         continue;
       }
-      const listen: ListenPlan = { protocol: protocol === 'UDP' ? 'udp' : 'tcp', port: port.containerPort, address: undefined, name: port.name };
+      const listen: ListenPlan = {
+        protocol: protocol === 'UDP' ? 'udp' : 'tcp',
+        port: port.containerPort,
+        address: undefined,
+        name: port.name,
+      };
       if (!declared.some((other) => sameSocket(other, listen))) declared.push(listen);
     }
-    if (annotated) return annotated.map((listen) => ({ ...listen, name: declared.find((d) => d.protocol === listen.protocol && d.port === listen.port)?.name }));
+    if (annotated)
+      return annotated.map((listen) => ({
+        ...listen,
+        name: declared.find((d) => d.protocol === listen.protocol && d.port === listen.port)?.name,
+      }));
     if ((container.ports ?? []).length > 0) return declared;
     return usualListens(container).map((listen) => ({ ...listen, address: undefined, name: undefined }));
   }
@@ -92,7 +118,9 @@ function keyOf(spec: PodSpec, annotation: string | undefined): string {
 
 function containerKey(container: Container): string {
   let key = `${JSON.stringify(container.name)}${JSON.stringify(container.image ?? '')}`;
-  for (const port of container.ports ?? []) key += `:${port.containerPort}/${port.protocol ?? ''}/${port.name ?? ''}/${port.hostPort ?? ''}`;
-  if ((container.ports ?? []).length === 0 && (container.command || container.args)) key += JSON.stringify([container.command, container.args]);
+  for (const port of container.ports ?? [])
+    key += `:${port.containerPort}/${port.protocol ?? ''}/${port.name ?? ''}/${port.hostPort ?? ''}`;
+  if ((container.ports ?? []).length === 0 && (container.command || container.args))
+    key += JSON.stringify([container.command, container.args]);
   return key;
 }

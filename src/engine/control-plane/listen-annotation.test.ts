@@ -3,12 +3,21 @@ import { describe, expect, it } from 'vitest';
 import { parseIpv4 } from '../../protocol/address.ts';
 import { parseListenAnnotation } from './listen-annotation.ts';
 
-const listen = (protocol: 'tcp' | 'udp', port: number, address?: string) => ({ protocol, port, address: address === undefined ? undefined : parseIpv4(address), name: undefined });
+const listen = (protocol: 'tcp' | 'udp', port: number, address?: string) => ({
+  protocol,
+  port,
+  address: address === undefined ? undefined : parseIpv4(address),
+  name: undefined,
+});
 
 describe('the listen annotation', () => {
   const valid: readonly (readonly [text: string, containers: readonly string[], result: Readonly<Record<string, unknown>>])[] = [
     ['8080', ['web'], { web: [listen('tcp', 8080)] }],
-    ['web=8080/tcp,127.0.0.1:9090; dns=5353/udp; logs=none', ['web', 'dns', 'logs', 'other'], { web: [listen('tcp', 8080), listen('tcp', 9090, '127.0.0.1')], dns: [listen('udp', 5353)], logs: [] }],
+    [
+      'web=8080/tcp,127.0.0.1:9090; dns=5353/udp; logs=none',
+      ['web', 'dns', 'logs', 'other'],
+      { web: [listen('tcp', 8080), listen('tcp', 9090, '127.0.0.1')], dns: [listen('udp', 5353)], logs: [] },
+    ],
     ['  web = 80 , 443 ;', ['web'], { web: [listen('tcp', 80), listen('tcp', 443)] }],
     ['0.0.0.0:80', ['web'], { web: [listen('tcp', 80)] }],
     ['53/UDP', ['web'], { web: [listen('udp', 53)] }],
@@ -39,10 +48,19 @@ describe('the listen annotation', () => {
   });
 
   it('never throws, and errors are short', () => {
-    const text = fc.array(fc.oneof(fc.constantFrom('web', '=', ';', ',', ':', '/', 'tcp', '80', 'none', '127.0.0.1', ' ', '[', '::1'), fc.string({ maxLength: 3 }))).map((parts) => parts.join(''));
-    fc.assert(fc.property(text, (t) => {
-      const parsed = parseListenAnnotation(t, ['web']);
-      if (!parsed.ok) expect(parsed.error.length).toBeLessThan(300);
-    }));
+    const text = fc
+      .array(
+        fc.oneof(
+          fc.constantFrom('web', '=', ';', ',', ':', '/', 'tcp', '80', 'none', '127.0.0.1', ' ', '[', '::1'),
+          fc.string({ maxLength: 3 }),
+        ),
+      )
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, (t) => {
+        const parsed = parseListenAnnotation(t, ['web']);
+        if (!parsed.ok) expect(parsed.error.length).toBeLessThan(300);
+      }),
+    );
   });
 });

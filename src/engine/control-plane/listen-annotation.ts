@@ -31,7 +31,12 @@ export function parseListenAnnotation(
     const equals = entry.indexOf('=');
     const name = equals < 0 ? undefined : entry.slice(0, equals).trim();
     if (name === undefined && containerNames.length !== 1) {
-      return wrong(text, at, entry, `"CONTAINER=" first, since this pod has ${containerNames.length} containers (${containerNames.join(', ')})`);
+      return wrong(
+        text,
+        at,
+        entry,
+        `"CONTAINER=" first, since this pod has ${containerNames.length} containers (${containerNames.join(', ')})`,
+      );
     }
     const container = name ?? (containerNames[0] as string);
     if (!containerNames.includes(container)) return wrong(text, at, entry, `the name of a container (${containerNames.join(', ')})`);

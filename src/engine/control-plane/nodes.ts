@@ -3,7 +3,18 @@ import type { ClusterConfiguration } from '../k8s/configuration.ts';
 import { valueOf } from '../k8s/metadata.ts';
 import { CONTROL_PLANE_LABEL, MASTER_LABEL, type Node, type Taint } from '../k8s/node.ts';
 import type { Scenario } from '../k8s/scenario.ts';
-import { type Cidr4, cidr4, commonPrefix, containsCidr, firstOf, lastOf, overlaps, PrefixPool, readAddress, readCidr } from './address-range.ts';
+import {
+  type Cidr4,
+  cidr4,
+  commonPrefix,
+  containsCidr,
+  firstOf,
+  lastOf,
+  overlaps,
+  PrefixPool,
+  readAddress,
+  readCidr,
+} from './address-range.ts';
 import type { NodePlan, UnderlayPlan } from './plan.ts';
 import type { FieldPath, ProblemList } from './problem-list.ts';
 import { notIpv4, planUnderlay, type UnderlayMember } from './underlay.ts';
@@ -63,7 +74,11 @@ export function planNodes(
   const explicitServiceSubnet = readSubnet(configuration, 'serviceSubnet', problems);
   const serviceCidr = explicitServiceSubnet ?? DEFAULT_SERVICE_SUBNET;
   if (configuration && podSubnet && explicitServiceSubnet && overlaps(podSubnet, explicitServiceSubnet)) {
-    problems.error(configuration, ['networking', 'serviceSubnet'], `${formatCidr(explicitServiceSubnet)} overlaps the podSubnet ${formatCidr(podSubnet)}: an address would be ambiguous, so choose another`);
+    problems.error(
+      configuration,
+      ['networking', 'serviceSubnet'],
+      `${formatCidr(explicitServiceSubnet)} overlaps the podSubnet ${formatCidr(podSubnet)}: an address would be ambiguous, so choose another`,
+    );
   }
   const drafts = objects.length === 0 ? defaultNodes() : objects.map((object) => draftOf(object, problems));
   if (problems.hasErrors) return undefined;
@@ -86,11 +101,21 @@ export function planNodes(
     };
   });
   nodes.sort((a, b) => Number(b.plan.controlPlane) - Number(a.plan.controlPlane) || (a.plan.name < b.plan.name ? -1 : 1));
-  return { podCidr: pods.cluster, serviceCidr, dnsDomain: configuration?.networking?.dnsDomain ?? DEFAULT_DNS_DOMAIN, underlay: underlay.plan, nodes };
+  return {
+    podCidr: pods.cluster,
+    serviceCidr,
+    dnsDomain: configuration?.networking?.dnsDomain ?? DEFAULT_DNS_DOMAIN,
+    underlay: underlay.plan,
+    nodes,
+  };
 }
 
 /** Of a dual-stack list `10.244.0.0/16,fd00::/48` the IPv4 one. */
-function readSubnet(configuration: ClusterConfiguration | undefined, field: 'podSubnet' | 'serviceSubnet', problems: ProblemList): Cidr4 | undefined {
+function readSubnet(
+  configuration: ClusterConfiguration | undefined,
+  field: 'podSubnet' | 'serviceSubnet',
+  problems: ProblemList,
+): Cidr4 | undefined {
   const text = configuration?.networking?.[field];
   if (configuration === undefined || text === undefined || text === '') return undefined;
   let v6 = false;
@@ -155,13 +180,21 @@ function readInternalIp(object: Node, problems: ProblemList): { readonly ip: Ipv
     if (read.kind === 'ipv6') v6 = { text: entry.address, path };
     else problems.error(object, path, notIpv4('invalid', 'an IPv4 address such as 192.168.1.11', entry.address));
   }
-  if (v6) problems.error(object, v6.path, `${notIpv4('ipv6', 'an IPv4 address', v6.text)}. Add an InternalIP of IPv4, or remove this one to have one assigned`);
+  if (v6)
+    problems.error(
+      object,
+      v6.path,
+      `${notIpv4('ipv6', 'an IPv4 address', v6.text)}. Add an InternalIP of IPv4, or remove this one to have one assigned`,
+    );
   return { ip: undefined, path: [] };
 }
 
 function readPodCidr(object: Node, problems: ProblemList): { readonly cidr: Cidr4 | undefined; readonly path: FieldPath } {
   const { podCIDR, podCIDRs } = object.spec ?? {};
-  const candidates: { readonly text: string; readonly path: FieldPath }[] = (podCIDRs ?? []).map((text, i) => ({ text, path: ['spec', 'podCIDRs', i] }));
+  const candidates: { readonly text: string; readonly path: FieldPath }[] = (podCIDRs ?? []).map((text, i) => ({
+    text,
+    path: ['spec', 'podCIDRs', i],
+  }));
   if (podCIDR !== undefined && podCIDR !== '') candidates.unshift({ text: podCIDR, path: ['spec', 'podCIDR'] });
   let v6: (typeof candidates)[number] | undefined;
   for (const { text, path } of candidates) {
@@ -171,14 +204,23 @@ function readPodCidr(object: Node, problems: ProblemList): { readonly cidr: Cidr
     else {
       if (read.value.length <= 30) {
         if (parseCidr(text.trim())?.address !== read.value.address) {
-          problems.warning(object, path, `${text} has bits set after its /${read.value.length} prefix; it is read as ${formatCidr(read.value)}`);
+          problems.warning(
+            object,
+            path,
+            `${text} has bits set after its /${read.value.length} prefix; it is read as ${formatCidr(read.value)}`,
+          );
         }
         return { cidr: read.value, path };
       }
       problems.error(object, path, `a /${read.value.length} has no room for a gateway and a pod: choose /30 or shorter`);
     }
   }
-  if (v6) problems.error(object, v6.path, `${notIpv4('ipv6', 'an IPv4 network', v6.text)}. Add one to spec.podCIDRs, or remove this one to have one assigned`);
+  if (v6)
+    problems.error(
+      object,
+      v6.path,
+      `${notIpv4('ipv6', 'an IPv4 network', v6.text)}. Add one to spec.podCIDRs, or remove this one to have one assigned`,
+    );
   return { cidr: undefined, path: [] };
 }
 
@@ -190,11 +232,17 @@ function podCidrsAreApart(drafts: readonly NodeDraft[], underlay: Cidr4, problem
   for (const entry of given) {
     if (widest && lastOf(widest.cidr) >= firstOf(entry.cidr)) {
       const [first, second] = widest.order < entry.order ? [widest, entry] : [entry, widest];
-      report(second.draft, `${formatCidr(second.cidr)} overlaps ${formatCidr(first.cidr)} of node ${first.draft.name}: every node needs pod addresses of its own`);
+      report(
+        second.draft,
+        `${formatCidr(second.cidr)} overlaps ${formatCidr(first.cidr)} of node ${first.draft.name}: every node needs pod addresses of its own`,
+      );
     }
     if (!widest || lastOf(entry.cidr) > lastOf(widest.cidr)) widest = entry;
     if (overlaps(entry.cidr, underlay)) {
-      report(entry.draft, `${formatCidr(entry.cidr)} overlaps the network between the nodes, ${formatCidr(underlay)}: a route could not tell pods from nodes, so change one of them`);
+      report(
+        entry.draft,
+        `${formatCidr(entry.cidr)} overlaps the network between the nodes, ${formatCidr(underlay)}: a route could not tell pods from nodes, so change one of them`,
+      );
     }
   }
   return apart;
@@ -223,11 +271,20 @@ function planPodCidrs(
       const free = allocateAll(explicit, length, taken, missing);
       if (!free) continue;
       if (length > NODE_MASK_LENGTH && configuration && missing > 0) {
-        problems.info(configuration, ['networking', 'podSubnet'], `${formatCidr(explicit)} has too few /24 networks for ${missing} nodes: each gets a /${length}`);
+        problems.info(
+          configuration,
+          ['networking', 'podSubnet'],
+          `${formatCidr(explicit)} has too few /24 networks for ${missing} nodes: each gets a /${length}`,
+        );
       }
       return { cluster: explicit, ofNodes: merge(drafts, free) };
     }
-    if (configuration) problems.error(configuration, ['networking', 'podSubnet'], `${formatCidr(explicit)} has no room for ${missing} nodes, not even with a /${NODE_MASK_LENGTH_MAX} for each: choose a shorter prefix`);
+    if (configuration)
+      problems.error(
+        configuration,
+        ['networking', 'podSubnet'],
+        `${formatCidr(explicit)} has no room for ${missing} nodes beside what is taken, not even with a /${NODE_MASK_LENGTH_MAX} for each: choose a shorter prefix`,
+      );
     return undefined;
   }
 
@@ -239,7 +296,12 @@ function planPodCidrs(
     cluster = cidr4(cluster.address, cluster.length - 1);
   }
   const blame = drafts.find((draft) => draft.givenPodCidr === undefined)?.object;
-  if (blame) problems.error(blame, ['spec', 'podCIDR'], `no /24 is left for the pods of ${missing} nodes: give a ClusterConfiguration with a bigger networking.podSubnet`);
+  if (blame)
+    problems.error(
+      blame,
+      ['spec', 'podCIDR'],
+      `no /24 is left for the pods of ${missing} nodes: give a ClusterConfiguration with a bigger networking.podSubnet`,
+    );
   return undefined;
 }
 

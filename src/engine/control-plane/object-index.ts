@@ -36,7 +36,11 @@ export function indexObjects(objects: readonly ApiObject[], problems: ProblemLis
     else if (isKind(object, 'Scenario')) scenario = object;
     else if (isKind(object, 'ClusterConfiguration')) configuration = object;
     else if (!isKind(object, 'Namespace')) {
-      notModelled.push({ kind: object.kind, namespace: namespaceOfAny(object), name: object.metadata?.name ?? object.metadata?.generateName ?? '' });
+      notModelled.push({
+        kind: object.kind,
+        namespace: namespaceOfAny(object),
+        name: object.metadata?.name ?? object.metadata?.generateName ?? '',
+      });
       noteVersion(object, problems);
     }
   }
@@ -44,7 +48,13 @@ export function indexObjects(objects: readonly ApiObject[], problems: ProblemLis
 }
 
 function isWorkload(object: ApiObject): object is Workload {
-  return isKind(object, 'Deployment') || isKind(object, 'ReplicaSet') || isKind(object, 'StatefulSet') || isKind(object, 'DaemonSet') || isKind(object, 'Job');
+  return (
+    isKind(object, 'Deployment') ||
+    isKind(object, 'ReplicaSet') ||
+    isKind(object, 'StatefulSet') ||
+    isKind(object, 'DaemonSet') ||
+    isKind(object, 'Job')
+  );
 }
 
 /** A known kind in a group that was its own once, or in a version not read, is most likely an old manifest. */
@@ -53,7 +63,11 @@ function noteVersion(object: ApiObject, problems: ProblemList): void {
   if (!versions) return;
   const group = groupOf(object.apiVersion);
   if (group !== groupOf(versions[0] as string) && !(group === 'extensions' || group === 'apps' || group === 'batch')) return;
-  problems.warning(object, ['apiVersion'], `${object.kind} of ${object.apiVersion} is not modelled: expected apiVersion ${versions.join(' or ')}`);
+  problems.warning(
+    object,
+    ['apiVersion'],
+    `${object.kind} of ${object.apiVersion} is not modelled: expected apiVersion ${versions.join(' or ')}`,
+  );
 }
 
 const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? (apiVersion.split('/', 1)[0] as string) : '');
@@ -70,7 +84,9 @@ function withoutRepeats(objects: readonly ApiObject[], problems: ProblemList): I
     const name = object.metadata?.name;
     const singleton = name === undefined && (isKind(object, 'Scenario') || isKind(object, 'ClusterConfiguration'));
     const identity =
-      name === undefined && !singleton ? `#${unnamed++}` : `${groupOf(object.apiVersion)}/${object.kind}/${namespaceOfAny(object) ?? ''}/${isOneOfAKind(object) ? '' : name}`;
+      name === undefined && !singleton
+        ? `#${unnamed++}`
+        : `${groupOf(object.apiVersion)}/${object.kind}/${namespaceOfAny(object) ?? ''}/${isOneOfAKind(object) ? '' : name}`;
     const before = byIdentity.get(identity);
     if (before) reportRepeat(before, object, problems);
     byIdentity.set(identity, object);
@@ -86,7 +102,8 @@ function reportRepeat(before: ApiObject, object: ApiObject, problems: ProblemLis
   const first = problems.placeText(before, path);
   const strict = modelledKind(object.apiVersion, object.kind) === 'Pod' || modelledKind(object.apiVersion, object.kind) === 'Node';
   if (!strict) problems.warning(object, path, `is there already${first}: the last one wins, as with kubectl apply`);
-  else if (sameContent(before, object)) problems.warning(object, path, `is there twice with the same content${first === '' ? '' : `, first${first}`}: it is taken once`);
+  else if (sameContent(before, object))
+    problems.warning(object, path, `is there twice with the same content${first === '' ? '' : `, first${first}`}: it is taken once`);
   else problems.error(object, path, `is there already with other content${first}: rename one of them or remove it`);
 }
 

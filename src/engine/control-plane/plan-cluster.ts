@@ -31,6 +31,7 @@ export function planCluster(objects: readonly ApiObject[], locate: Locate = () =
   const drafts = draftPods(index.podSources, scheduler, new ContainerPlanner(problems), problems);
   const placed = placePods(drafts, network.nodes, scheduler, problems);
   const pods = addressPods(drafts, placed, network.nodes, problems);
+  const services = index.services.map((service) => serviceView(service, problems));
   const traffic = planTraffic(index.scenario, network.nodes, pods, problems);
   if (problems.hasErrors) return err(problems.all());
 
@@ -45,32 +46,37 @@ export function planCluster(objects: readonly ApiObject[], locate: Locate = () =
     underlay: network.underlay,
     nodes: network.nodes.map((node) => node.plan),
     pods,
-    services: index.services.map(serviceView),
+    services,
     traffic,
     notModelled: index.notModelled,
     problems: problems.all(),
   });
 }
 
-/** A pod's node and the address that its manifest gives it. `node` is undefined for pods that stay Pending. */
+/** A pod's node and the address that its manifest gives it. `node` is undefined for pods that stay Pending, or whose place is an error. */
 interface Placement {
   readonly node: number | undefined;
   readonly ip: Ipv4 | undefined;
 }
 
+/** What a manifest says about a pod's place. */
+type Binding = { readonly kind: 'bound'; readonly node: number } | { readonly kind: 'free' } | { readonly kind: 'wrong' };
+
 /** Pods that are bound already first, so that those to be scheduled see how full the nodes are. */
 function placePods(drafts: readonly PodDraft[], nodes: readonly SchedulableNode[], scheduler: Scheduler, problems: ProblemList): readonly Placement[] {
-  const nodeOfAddress = new NodeOfAddress(nodes);
-  const placements = drafts.map((draft): Placement => {
+  const binder = new Binder(nodes, scheduler, problems);
+  const free: number[] = [];
+  const placements = drafts.map((draft, i): Placement => {
     const given = draft.pod ? givenAddress(draft, problems) : undefined;
-    const node = draft.node ?? boundNode(draft, given, scheduler, nodeOfAddress, problems);
-    if (node !== undefined) scheduler.bind(node, draft.spec);
-    return { node, ip: given?.ip };
+    const binding = binder.bindingOf(draft, given);
+    if (binding.kind === 'free') free.push(i);
+    if (binding.kind !== 'bound') return { node: undefined, ip: undefined };
+    scheduler.bind(binding.node, draft.spec);
+    return { node: binding.node, ip: given?.ip };
   });
   const pending = new PendingPods(problems);
-  for (const [i, draft] of drafts.entries()) {
-    const placement = placements[i] as Placement;
-    if (placement.node !== undefined || placement.ip !== undefined || draft.spec.nodeName !== undefined) continue;
+  for (const i of free) {
+    const draft = drafts[i] as PodDraft;
     const result = scheduler.schedule(draft.spec);
     if ('node' in result) placements[i] = { node: result.node, ip: undefined };
     else pending.add(draft, result.reason);
@@ -104,28 +110,45 @@ function givenAddress({ pod }: PodDraft, problems: ProblemList): GivenAddress | 
   return undefined;
 }
 
-function boundNode(
-  draft: PodDraft,
-  given: GivenAddress | undefined,
-  scheduler: Scheduler,
-  nodeOfAddress: NodeOfAddress,
-  problems: ProblemList,
-): number | undefined {
-  const { nodeName, hostNetwork } = draft.spec;
-  if (nodeName !== undefined && nodeName !== '') {
-    const node = scheduler.indexOf(nodeName);
-    if (node === undefined) {
-      problems.error(draft.source, [...draft.specPath, 'nodeName'], `there is no node ${JSON.stringify(clip(nodeName, 80))}: add its Node, or choose one of ${scheduler.someNames()}`);
+/** Where manifests bind pods: by the DaemonSet's node, by name, or by an address that only one node can have given. */
+class Binder {
+  private readonly scheduler: Scheduler;
+  private readonly problems: ProblemList;
+  private readonly nodeOfAddress: NodeOfAddress;
+  /** Templates whose node was found missing: their pods need no further word. */
+  private readonly reported = new Set<ApiObject>();
+
+  constructor(nodes: readonly SchedulableNode[], scheduler: Scheduler, problems: ProblemList) {
+    this.scheduler = scheduler;
+    this.problems = problems;
+    this.nodeOfAddress = new NodeOfAddress(nodes);
+  }
+
+  bindingOf(draft: PodDraft, given: GivenAddress | undefined): Binding {
+    if (draft.node !== undefined) return { kind: 'bound', node: draft.node };
+    if (draft.spec.nodeName) return this.byName(draft, draft.spec.nodeName);
+    return given && draft.pod ? this.byAddress(draft, given) : { kind: 'free' };
+  }
+
+  private byName(draft: PodDraft, nodeName: string): Binding {
+    const node = this.scheduler.indexOf(nodeName);
+    if (node !== undefined) return { kind: 'bound', node };
+    if (!this.reported.has(draft.source)) {
+      this.reported.add(draft.source);
+      const message = `there is no node ${JSON.stringify(clip(nodeName, 80))}: add its Node, or choose one of ${this.scheduler.someNames()}`;
+      this.problems.error(draft.source, [...draft.specPath, 'nodeName'], message);
     }
-    return node;
+    return { kind: 'wrong' };
   }
-  if (!given || draft.pod === undefined) return undefined;
-  const node = hostNetwork ? nodeOfAddress.byNodeIp(given.ip) : nodeOfAddress.byPodIp(given.ip);
-  if (node === undefined) {
+
+  private byAddress(draft: PodDraft, given: GivenAddress): Binding {
+    const { hostNetwork } = draft.spec;
+    const node = hostNetwork ? this.nodeOfAddress.byNodeIp(given.ip) : this.nodeOfAddress.byPodIp(given.ip);
+    if (node !== undefined) return { kind: 'bound', node };
     const what = hostNetwork ? 'is no address of a node' : "is in no node's podCIDR";
-    problems.error(draft.pod, given.path, `${formatIpv4(given.ip)} ${what}: change it, or remove it to have one assigned`);
+    this.problems.error(draft.source, given.path, `${formatIpv4(given.ip)} ${what}: change it, or remove it to have one assigned`);
+    return { kind: 'wrong' };
   }
-  return node;
 }
 
 /** Finds nodes by addresses, also among thousands. */
@@ -181,19 +204,35 @@ class PendingPods {
       for (const [reason, drafts] of reasons) {
         const first = drafts[0] as PodDraft;
         const who = first.pod ? '' : drafts.length === 1 ? `pod ${first.name} ` : `${drafts.length} pods `;
-        this.problems.warning(source, first.specPath, `${who}Pending: ${reason} Without a node there is no network namespace, so it is left out`.replace('so it is', drafts.length === 1 ? 'so it is' : 'so they are'));
+        this.problems.warning(
+          source,
+          first.specPath,
+          `${who}Pending: ${reason} Without a node there is no network namespace, so it is left out`.replace(
+            'so it is',
+            drafts.length === 1 ? 'so it is' : 'so they are',
+          ),
+        );
       }
     }
   }
 }
 
 /** kubelet and host-local: addresses that manifests give are kept, the others follow in order on each node. */
-function addressPods(drafts: readonly PodDraft[], placements: readonly Placement[], nodes: readonly SchedulableNode[], problems: ProblemList): readonly PodPlan[] {
+function addressPods(
+  drafts: readonly PodDraft[],
+  placements: readonly Placement[],
+  nodes: readonly SchedulableNode[],
+  problems: ProblemList,
+): readonly PodPlan[] {
   const pools = nodes.map((node) => new HostLocalPool<PodDraft>(node.podCidr));
   for (const [i, draft] of drafts.entries()) {
     const { node, ip } = placements[i] as Placement;
-    if (node !== undefined && ip !== undefined && draft.pod && !draft.spec.hostNetwork) {
-      reserve(draft, ip, pools[node] as HostLocalPool<PodDraft>, nodes[node] as SchedulableNode, problems);
+    if (node === undefined || ip === undefined) continue;
+    const planned = nodes[node] as SchedulableNode;
+    if (!draft.spec.hostNetwork) reserve(draft, ip, pools[node] as HostLocalPool<PodDraft>, planned, problems);
+    else if (ip !== planned.plan.ip) {
+      const message = `${formatIpv4(ip)} is not used: with hostNetwork the pod has the address of its node ${planned.plan.name}, ${formatIpv4(planned.plan.ip)}`;
+      problems.warning(draft.source, ['status', 'podIP'], message);
     }
   }
   const byNode: PodPlan[][] = nodes.map(() => []);
@@ -224,13 +263,22 @@ function reserve(draft: PodDraft, ip: Ipv4, pool: HostLocalPool<PodDraft>, node:
   const path = draft.pod?.status?.podIP ? ['status', 'podIP'] : ['status', 'podIPs'];
   const name = node.plan.name;
   if (!containsAddress(node.podCidr, ip)) {
-    problems.error(draft.source, path, `${formatIpv4(ip)} is outside ${formatCidr(node.podCidr)}, the podCIDR of its node ${name}: change it, or remove it to have one assigned`);
+    problems.error(
+      draft.source,
+      path,
+      `${formatIpv4(ip)} is outside ${formatCidr(node.podCidr)}, the podCIDR of its node ${name}: change it, or remove it to have one assigned`,
+    );
   } else if (!pool.isForPods(ip)) {
     const what = ip === pool.gateway ? 'the gateway (the bridge cni0)' : 'the network or broadcast address';
     problems.error(draft.source, path, `${formatIpv4(ip)} is ${what} of ${formatCidr(node.podCidr)} on node ${name}: a pod cannot have it`);
   } else {
     const holder = pool.reserve(ip, draft);
-    if (holder) problems.error(draft.source, path, `${formatIpv4(ip)} is already the address of pod ${holder.namespace}/${holder.name}: give each its own`);
+    if (holder)
+      problems.error(
+        draft.source,
+        path,
+        `${formatIpv4(ip)} is already the address of pod ${holder.namespace}/${holder.name}: give each its own`,
+      );
   }
 }
 

@@ -17,7 +17,7 @@ describe('the hash of a template', () => {
   });
 
   it('has ten letters that spell no words', () => {
-    fc.assert(fc.property(fc.jsonValue(), (value) => expect(podTemplateHash(value)).toMatch(new RegExp(`^[${SAFE_ALPHABET}]{10}$`))));
+    fc.assert(fc.property(fc.jsonValue(), (value) => void expect(podTemplateHash(value)).toMatch(new RegExp(`^[${SAFE_ALPHABET}]{10}$`))));
   });
 
   it('reads JSON that is canonical', () => {
@@ -33,7 +33,9 @@ describe('generated names', () => {
     };
     expect(make()).toEqual(make());
     expect(new Set(make()).size).toBe(2000);
-    expect(new PodNames().generate('default', 'web-', 'Deployment/a', 0)).not.toBe(new PodNames().generate('default', 'web-', 'Deployment/b', 0));
+    expect(new PodNames().generate('default', 'web-', 'Deployment/a', 0)).not.toBe(
+      new PodNames().generate('default', 'web-', 'Deployment/b', 0),
+    );
   });
 
   it('go around names that are taken, in their namespace only', () => {
@@ -47,10 +49,12 @@ describe('generated names', () => {
   });
 
   it('have at most 63 characters', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 253 }), (length) => {
-      const name = new PodNames().generate('default', 'x'.repeat(length), 'owner', 0);
-      expect(name).toMatch(new RegExp(`^x+[${SAFE_ALPHABET}]{5}$`));
-      expect(name.length).toBe(Math.min(63, length + 5));
-    }));
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 253 }), (length) => {
+        const name = new PodNames().generate('default', 'x'.repeat(length), 'owner', 0);
+        expect(name).toMatch(new RegExp(`^x+[${SAFE_ALPHABET}]{5}$`));
+        expect(name.length).toBe(Math.min(63, length + 5));
+      }),
+    );
   });
 });

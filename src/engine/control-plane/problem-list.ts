@@ -101,5 +101,14 @@ export class ProblemList {
 }
 
 export function problemWithoutPlace(severity: Problem['severity'], message: string): Problem {
-  return { severity, file: undefined, document: undefined, line: undefined, column: undefined, object: undefined, field: undefined, message };
+  return {
+    severity,
+    file: undefined,
+    document: undefined,
+    line: undefined,
+    column: undefined,
+    object: undefined,
+    field: undefined,
+    message,
+  };
 }

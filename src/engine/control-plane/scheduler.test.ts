@@ -17,12 +17,20 @@ interface NodeOptions {
 function nodesOf(...options: readonly NodeOptions[]): readonly SchedulableNode[] {
   return options.map(({ labels = {}, taints = [], unschedulable = false, podsMax = 110 }, i) => {
     const podCidr = cidr4(0x0af40000 + i * 256, 24);
-    return { plan: { name: `n${i}`, ip: (0xc0a8010a + i) as Ipv4, podCidr, controlPlane: false, labels }, podCidr, taints, unschedulable, podsMax };
+    return {
+      plan: { name: `n${i}`, ip: (0xc0a8010a + i) as Ipv4, podCidr, controlPlane: false, labels },
+      podCidr,
+      taints,
+      unschedulable,
+      podsMax,
+    };
   });
 }
 
 const podSpec = (more: Partial<PodSpec> = {}): PodSpec => ({ containers: [{ name: 'web' }], ...more });
-const withPort = (hostPort: number, protocol?: 'TCP' | 'UDP'): PodSpec => ({ containers: [{ name: 'web', ports: [{ containerPort: 80, hostPort, protocol }] }] });
+const withPort = (hostPort: number, protocol?: 'TCP' | 'UDP'): PodSpec => ({
+  containers: [{ name: 'web', ports: [{ containerPort: 80, hostPort, protocol }] }],
+});
 const ALL: PodSpec['tolerations'] = [{ operator: 'Exists' }];
 const NO_SCHEDULE: Taint = { key: 'dedicated', value: 'gpu', effect: 'NoSchedule' };
 
@@ -48,13 +56,17 @@ describe('a pod goes', () => {
     const nodes = nodesOf({ taints: [NO_SCHEDULE] }, { taints: [{ key: 'soft', effect: 'PreferNoSchedule' }] });
     expect(placed(new Scheduler(nodes), podSpec())).toBe(1);
     expect(placed(new Scheduler(nodes), podSpec({ tolerations: ALL }))).toBe(0);
-    expect(placed(new Scheduler(nodesOf({ taints: [NO_SCHEDULE] })), podSpec())).toBe('0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}.');
+    expect(placed(new Scheduler(nodesOf({ taints: [NO_SCHEDULE] })), podSpec())).toBe(
+      '0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}.',
+    );
   });
 
   it('past cordoned nodes, unless it tolerates that', () => {
     const nodes = nodesOf({ unschedulable: true });
     expect(placed(new Scheduler(nodes), podSpec())).toBe('0/1 nodes are available: 1 node(s) were unschedulable.');
-    expect(placed(new Scheduler(nodes), podSpec({ tolerations: [{ key: 'node.kubernetes.io/unschedulable', operator: 'Exists' }] }))).toBe(0);
+    expect(placed(new Scheduler(nodes), podSpec({ tolerations: [{ key: 'node.kubernetes.io/unschedulable', operator: 'Exists' }] }))).toBe(
+      0,
+    );
   });
 
   it('where its selector and affinity say', () => {
@@ -62,8 +74,11 @@ describe('a pod goes', () => {
     expect(placed(new Scheduler(nodes), podSpec({ nodeSelector: { disk: 'ssd' } }))).toBe(1);
     expect(placed(new Scheduler(nodes), podSpec({ nodeSelector: { disk: 'ssd', zone: 'b' } }))).toBe(2);
     expect(placed(new Scheduler(nodes), podSpec({ nodeSelector: { constructor: 'x' } }))).toContain("3 node(s) didn't match");
-    const terms = (...nodeSelectorTerms: NonNullable<NonNullable<NonNullable<PodSpec['affinity']>['nodeAffinity']>['requiredDuringSchedulingIgnoredDuringExecution']>['nodeSelectorTerms'][number][]) =>
-      podSpec({ affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } } });
+    const terms = (
+      ...nodeSelectorTerms: NonNullable<
+        NonNullable<NonNullable<PodSpec['affinity']>['nodeAffinity']>['requiredDuringSchedulingIgnoredDuringExecution']
+      >['nodeSelectorTerms'][number][]
+    ) => podSpec({ affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } } });
     expect(placed(new Scheduler(nodes), terms({ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n2'] }] }))).toBe(2);
     expect(placed(new Scheduler(nodes), terms({}, { matchExpressions: [{ key: 'zone', operator: 'Exists' }] }))).toBe(1);
     expect(placed(new Scheduler(nodes), terms({}))).toContain("didn't match");
@@ -129,7 +144,10 @@ it.each([
 });
 
 it('always chooses the first of the emptiest nodes that fit, also when pods of different kinds alternate', () => {
-  const nodes = fc.array(fc.record({ labels: fc.constantFrom({ zone: 'a' }, { zone: 'b' }), podsMax: fc.integer({ min: 0, max: 6 }) }), { minLength: 1, maxLength: 8 });
+  const nodes = fc.array(fc.record({ labels: fc.constantFrom({ zone: 'a' }, { zone: 'b' }), podsMax: fc.integer({ min: 0, max: 6 }) }), {
+    minLength: 1,
+    maxLength: 8,
+  });
   const pods = fc.array(fc.constantFrom<(string | undefined)[]>('a', 'b', undefined), { maxLength: 60 });
   fc.assert(
     fc.property(nodes, pods, (options, zones) => {

@@ -79,7 +79,11 @@ export class Scheduler {
     return found;
   }
 
-  private judge(selector: PodSpec['nodeSelector'], terms: readonly NodeSelectorTerm[] | undefined, tolerations: readonly Toleration[]): NodeClass {
+  private judge(
+    selector: PodSpec['nodeSelector'],
+    terms: readonly NodeSelectorTerm[] | undefined,
+    tolerations: readonly Toleration[],
+  ): NodeClass {
     const refusalOf = (node: number): string | undefined => refusal(this.nodes[node] as SchedulableNode, selector, terms, tolerations);
     const eligible = this.candidates(selector).filter((node) => refusalOf(node) === undefined);
     return { eligible, refusalOf, heap: undefined };
@@ -165,7 +169,8 @@ function refusal(
   terms: readonly NodeSelectorTerm[] | undefined,
   tolerations: readonly Toleration[],
 ): string | undefined {
-  if (node.unschedulable && !tolerations.some((toleration) => tolerates(toleration, UNSCHEDULABLE_TAINT))) return 'node(s) were unschedulable';
+  if (node.unschedulable && !tolerations.some((toleration) => tolerates(toleration, UNSCHEDULABLE_TAINT)))
+    return 'node(s) were unschedulable';
   const taint = node.taints.find((t) => t.effect !== 'PreferNoSchedule' && !tolerations.some((toleration) => tolerates(toleration, t)));
   if (taint) return `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
   const labels = node.plan.labels;
@@ -212,7 +217,8 @@ export function requirementMatches({ operator, values = [] }: NodeSelectorRequir
   }
 }
 
-const integerOf = (text: string | undefined): number | undefined => (text !== undefined && /^[+-]?\d+$/.test(text) ? Number(text) : undefined);
+const integerOf = (text: string | undefined): number | undefined =>
+  text !== undefined && /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
 
 /** `TCP/8080`: with hostNetwork every declared port is a port of the node. Host addresses are not told apart. */
 function hostPortsOf(spec: PodSpec): readonly string[] {

@@ -1,10 +1,15 @@
 import type { Scenario } from '../k8s/scenario.ts';
-import type { PodPlan, TrafficPlan } from './plan.ts';
 import type { SchedulableNode } from './nodes.ts';
+import type { PodPlan, TrafficPlan } from './plan.ts';
 import type { ProblemList } from './problem-list.ts';
 
 /** The traffic of a Scenario, without what starts or ends at a pod or node that is not in the plan. */
-export function planTraffic(scenario: Scenario | undefined, nodes: readonly SchedulableNode[], pods: readonly PodPlan[], problems: ProblemList): readonly TrafficPlan[] {
+export function planTraffic(
+  scenario: Scenario | undefined,
+  nodes: readonly SchedulableNode[],
+  pods: readonly PodPlan[],
+  problems: ProblemList,
+): readonly TrafficPlan[] {
   const specs = scenario?.spec?.traffic ?? [];
   if (scenario === undefined || specs.length === 0) return [];
   const podNames = new Set(pods.map((pod) => `${pod.namespace}/${pod.name}`));
@@ -13,12 +18,20 @@ export function planTraffic(scenario: Scenario | undefined, nodes: readonly Sche
   for (const [i, { from, to, protocol }] of specs.entries()) {
     const path = ['spec', 'traffic', i];
     if (!/^(pod\/[^/]+\/[^/]+(\/[^/]+)?|node\/[^/]+|external)$/.test(from)) {
-      problems.error(scenario, [...path, 'from'], `expected "pod/NAMESPACE/NAME", "node/NAME" or "external", got ${JSON.stringify(from.slice(0, 80))}`);
+      problems.error(
+        scenario,
+        [...path, 'from'],
+        `expected "pod/NAMESPACE/NAME", "node/NAME" or "external", got ${JSON.stringify(from.slice(0, 80))}`,
+      );
       continue;
     }
     const missing = missingEnd(from, podNames, nodeNames) ?? missingEnd(to, podNames, nodeNames);
     if (missing !== undefined) {
-      problems.warning(scenario, [...path, missing === from ? 'from' : 'to'], `there is no ${describe(missing)} in this cluster, so this traffic is not sent${suggestion(missing, pods)}`);
+      problems.warning(
+        scenario,
+        [...path, missing === from ? 'from' : 'to'],
+        `there is no ${describe(missing)} in this cluster, so this traffic is not sent${suggestion(missing, pods)}`,
+      );
       continue;
     }
     traffic.push({ from, to, protocol: protocol ?? (/^https?:\/\//.test(to) ? 'http' : 'tcp') });
@@ -44,4 +57,3 @@ function suggestion(reference: string, pods: readonly PodPlan[]): string {
   const near = pods.find((pod) => pod.namespace === namespace && pod.name.startsWith(stem));
   return near ? `; did you mean pod/${namespace}/${near.name}?` : '';
 }
-

@@ -1,7 +1,18 @@
 import { formatCidr, formatIpv4, type Ipv4 } from '../../protocol/address.ts';
 import type { ApiObject } from '../k8s/metadata.ts';
 import type { Scenario } from '../k8s/scenario.ts';
-import { type Cidr4, cidr4, commonPrefix, containsAddress, firstOf, lastOf, overlaps, readAddress, readCidr, sizeOf } from './address-range.ts';
+import {
+  type Cidr4,
+  cidr4,
+  commonPrefix,
+  containsAddress,
+  firstOf,
+  lastOf,
+  overlaps,
+  readAddress,
+  readCidr,
+  sizeOf,
+} from './address-range.ts';
 import type { UnderlayPlan } from './plan.ts';
 import type { FieldPath, ProblemList } from './problem-list.ts';
 
@@ -46,12 +57,20 @@ export function planUnderlay(
 ): { readonly plan: UnderlayPlan; readonly addresses: readonly Ipv4[] } | undefined {
   const spec = scenario?.spec?.underlay;
   const router = readRouter(scenario, problems);
-  const cidr = spec?.cidr === undefined ? inferCidr(members, router, elsewhere, problems) : explicitCidr(scenario as Scenario, members, router, problems);
+  const cidr =
+    spec?.cidr === undefined
+      ? inferCidr(members, router, elsewhere, problems)
+      : explicitCidr(scenario as Scenario, members, router, problems);
   if (!cidr || !givenAreUnique(members, router, problems)) return undefined;
   const addresses = assignAddresses(members, cidr, router);
   if (!addresses) {
     const blame = scenario ?? members[0]?.object;
-    if (blame) problems.error(blame, ['spec', 'underlay', 'cidr'], `${formatCidr(cidr)} has no room for ${members.length} nodes and their router: choose a shorter prefix`);
+    if (blame)
+      problems.error(
+        blame,
+        ['spec', 'underlay', 'cidr'],
+        `${formatCidr(cidr)} has no room for ${members.length} nodes and their router: choose a shorter prefix`,
+      );
     return undefined;
   }
   const outside = outsideNetwork([...elsewhere, cidr]);
@@ -84,7 +103,12 @@ export function notIpv4(kind: 'ipv6' | 'invalid', expected: string, text: string
     : `expected ${expected}, got ${JSON.stringify(text.slice(0, 60))}`;
 }
 
-function explicitCidr(scenario: Scenario, members: readonly UnderlayMember[], router: Ipv4 | undefined, problems: ProblemList): Cidr4 | undefined {
+function explicitCidr(
+  scenario: Scenario,
+  members: readonly UnderlayMember[],
+  router: Ipv4 | undefined,
+  problems: ProblemList,
+): Cidr4 | undefined {
   const path = ['spec', 'underlay', 'cidr'];
   const text = scenario.spec?.underlay?.cidr as string;
   const read = readCidr(text);
@@ -98,13 +122,21 @@ function explicitCidr(scenario: Scenario, members: readonly UnderlayMember[], ro
     return undefined;
   }
   if (router !== undefined && !isHost(cidr, router)) {
-    problems.error(scenario, ['spec', 'underlay', 'router'], `${formatIpv4(router)} is not a host address in ${formatCidr(cidr)}: nodes could not reach it`);
+    problems.error(
+      scenario,
+      ['spec', 'underlay', 'router'],
+      `${formatIpv4(router)} is not a host address in ${formatCidr(cidr)}: nodes could not reach it`,
+    );
     return undefined;
   }
   let allInside = true;
   for (const { object, given, givenPath } of members) {
     if (object === undefined || given === undefined || isHost(cidr, given)) continue;
-    problems.error(object, givenPath, `${formatIpv4(given)} is not a host address in the underlay ${formatCidr(cidr)} of the Scenario: change one of them`);
+    problems.error(
+      object,
+      givenPath,
+      `${formatIpv4(given)} is not a host address in the underlay ${formatCidr(cidr)} of the Scenario: change one of them`,
+    );
     allInside = false;
   }
   return allInside ? cidr : undefined;
@@ -113,7 +145,12 @@ function explicitCidr(scenario: Scenario, members: readonly UnderlayMember[], ro
 /** Neither the network's own address nor its broadcast address. */
 const isHost = (cidr: Cidr4, ip: number): boolean => ip > firstOf(cidr) && ip < lastOf(cidr);
 
-function inferCidr(members: readonly UnderlayMember[], router: Ipv4 | undefined, elsewhere: readonly Cidr4[], problems: ProblemList): Cidr4 | undefined {
+function inferCidr(
+  members: readonly UnderlayMember[],
+  router: Ipv4 | undefined,
+  elsewhere: readonly Cidr4[],
+  problems: ProblemList,
+): Cidr4 | undefined {
   let lowest = router ?? Number.POSITIVE_INFINITY;
   let highest = router ?? Number.NEGATIVE_INFINITY;
   let lowestMember: UnderlayMember | undefined;
@@ -185,7 +222,10 @@ function assignAddresses(
   if (router === undefined) return undefined;
   taken.add(router);
   const nodes = members.map((member) => member.given);
-  for (const [controlPlane, firstHost] of [[true, CONTROL_PLANE_FIRST], [false, WORKER_FIRST]] as const) {
+  for (const [controlPlane, firstHost] of [
+    [true, CONTROL_PLANE_FIRST],
+    [false, WORKER_FIRST],
+  ] as const) {
     const free = freeHosts(cidr, firstHost, taken);
     for (const [i, member] of members.entries()) {
       if (member.controlPlane !== controlPlane || nodes[i] !== undefined) continue;
@@ -206,5 +246,8 @@ function* freeHosts(cidr: Cidr4, firstHost: number, taken: ReadonlySet<number>):
 
 function outsideNetwork(others: readonly Cidr4[]): Cidr4 {
   const candidates = OUTSIDE_NETWORKS.map((start) => cidr4(start, 24));
-  return candidates.find((candidate) => !others.some((other) => overlaps(other, candidate) || containsAddress(other, candidate.address))) ?? (candidates[0] as Cidr4);
+  return (
+    candidates.find((candidate) => !others.some((other) => overlaps(other, candidate) || containsAddress(other, candidate.address))) ??
+    (candidates[0] as Cidr4)
+  );
 }

@@ -34,7 +34,12 @@ const NO_LABELS: Readonly<Record<string, string>> = {};
  * the objects. Pods that are there and owned, as `kubectl get all -o yaml` prints them, count towards
  * their owner's replicas, so nothing is made twice.
  */
-export function draftPods(sources: readonly (Pod | Workload)[], scheduler: Scheduler, containers: ContainerPlanner, problems: ProblemList): readonly PodDraft[] {
+export function draftPods(
+  sources: readonly (Pod | Workload)[],
+  scheduler: Scheduler,
+  containers: ContainerPlanner,
+  problems: ProblemList,
+): readonly PodDraft[] {
   return new PodDrafts(sources, scheduler, containers, problems).drafts;
 }
 
@@ -54,7 +59,8 @@ class PodDrafts {
     this.scheduler = scheduler;
     this.containers = containers;
     this.problems = problems;
-    for (const source of sources) if (!isKind(source, 'Pod')) this.workloads.set(keyOf(source.kind, namespaceOf(source), source.metadata?.name ?? ''), source);
+    for (const source of sources)
+      if (!isKind(source, 'Pod')) this.workloads.set(keyOf(source.kind, namespaceOf(source), source.metadata?.name ?? ''), source);
     for (const source of sources) {
       if (isKind(source, 'ReplicaSet')) this.linkReplicaSet(source);
       if (isKind(source, 'Pod')) this.linkPod(source);
@@ -99,7 +105,8 @@ class PodDrafts {
     const direct = this.workloads.get(keyOf(reference.kind, namespace, reference.name));
     if (direct || reference.kind !== 'ReplicaSet') return direct;
     const hash = valueOf(object.metadata?.labels, HASH_LABEL);
-    const end = hash !== undefined && reference.name.endsWith(`-${hash}`) ? reference.name.length - hash.length - 1 : reference.name.lastIndexOf('-');
+    const end =
+      hash !== undefined && reference.name.endsWith(`-${hash}`) ? reference.name.length - hash.length - 1 : reference.name.lastIndexOf('-');
     return end > 0 ? this.workloads.get(keyOf('Deployment', namespace, reference.name.slice(0, end))) : undefined;
   }
 
@@ -133,11 +140,11 @@ class PodDrafts {
     });
   }
 
-  private generate(pod: Pod, namespace: string, base: string): string {
+  private generate(object: Pod | Job, namespace: string, base: string): string {
     const key = `${namespace}/${base}`;
     const ordinal = this.generated.get(key) ?? 0;
     this.generated.set(key, ordinal + 1);
-    return this.names.generate(namespace, base, `${pod.kind}/${key}`, ordinal);
+    return this.names.generate(namespace, base, `${object.kind}/${key}`, ordinal);
   }
 
   private deployment(deployment: Deployment): void {
@@ -146,13 +153,15 @@ class PodDrafts {
     let covered = this.runningOf(deployment);
     for (const replicaSet of replicaSets) covered += Math.max(replicaSet.spec.replicas ?? 1, this.runningOf(replicaSet));
     const missing = (deployment.spec.replicas ?? 1) - covered;
+    this.checkSelector(deployment);
     if (missing <= 0) return this.checkTemplate(deployment);
-    const hash = podTemplateHash(deployment.spec.template);
+    const hash = hashOfActive(replicaSets) ?? podTemplateHash(deployment.spec.template);
     this.fromTemplate(deployment, missing, `${deployment.metadata?.name}-${hash}-`, { [HASH_LABEL]: hash }, nameOf(deployment));
   }
 
   private replicaSet(replicaSet: ReplicaSet): void {
     const missing = (replicaSet.spec.replicas ?? 1) - this.runningOf(replicaSet);
+    this.checkSelector(replicaSet);
     if (missing <= 0) return this.checkTemplate(replicaSet);
     this.fromTemplate(replicaSet, missing, `${replicaSet.metadata?.name}-`, {}, this.outermostOwner(replicaSet) ?? nameOf(replicaSet));
   }
@@ -160,6 +169,7 @@ class PodDrafts {
   private statefulSet(statefulSet: StatefulSet): void {
     const namespace = namespaceOf(statefulSet);
     const start = statefulSet.spec.ordinals?.start ?? 0;
+    this.checkSelector(statefulSet);
     const make = this.maker(statefulSet, nameOf(statefulSet));
     const revision = podTemplateHash(statefulSet.spec.template);
     for (let ordinal = start; ordinal < start + (statefulSet.spec.replicas ?? 1); ordinal++) {
@@ -177,15 +187,22 @@ class PodDrafts {
   private daemonSet(daemonSet: DaemonSet): void {
     const namespace = namespaceOf(daemonSet);
     const ownedOn = this.owned.get(daemonSet)?.nodes;
+    this.checkSelector(daemonSet);
     const make = this.maker(daemonSet, nameOf(daemonSet));
     const labels = { 'controller-revision-hash': podTemplateHash(daemonSet.spec.template) };
     const nodes = this.scheduler.nodesForDaemon(daemonSet.spec.template.spec);
-    if (nodes.length === 0) this.problems.info(daemonSet, ['spec', 'template', 'spec'], 'no node is eligible (selector, affinity or taints): it has no pods');
+    if (nodes.length === 0)
+      this.problems.info(daemonSet, ['spec', 'template', 'spec'], 'no node is eligible (selector, affinity or taints): it has no pods');
     for (const node of nodes) {
       const nodeName = this.scheduler.nameOf(node);
       if (ownedOn?.has(nodeName)) continue;
       // The node's name, not its number, so that another node renames no pod.
-      const name = this.names.generate(namespace, `${daemonSet.metadata?.name}-`, `DaemonSet/${namespace}/${daemonSet.metadata?.name}`, fnv32a(nodeName));
+      const name = this.names.generate(
+        namespace,
+        `${daemonSet.metadata?.name}-`,
+        `DaemonSet/${namespace}/${daemonSet.metadata?.name}`,
+        fnv32a(nodeName),
+      );
       make(name, labels, node);
     }
   }
@@ -194,14 +211,18 @@ class PodDrafts {
     const { parallelism = 1, completions, suspend } = job.spec;
     const ended = job.status?.conditions?.some((c) => (c.type === 'Complete' || c.type === 'Failed') && c.status === 'True') ?? false;
     if (ended || suspend) {
-      this.problems.info(job, suspend ? ['spec', 'suspend'] : ['status', 'conditions'], suspend ? 'is suspended: it has no pods' : 'has ended: it has no pods any more');
+      this.problems.info(
+        job,
+        suspend ? ['spec', 'suspend'] : ['status', 'conditions'],
+        suspend ? 'is suspended: it has no pods' : 'has ended: it has no pods any more',
+      );
       return this.checkTemplate(job);
     }
     const succeeded = Math.max(job.status?.succeeded ?? 0, this.owned.get(job)?.succeeded ?? 0);
     const wanted = completions === undefined ? parallelism : Math.min(parallelism, completions - succeeded);
     const missing = wanted - this.runningOf(job);
     if (missing <= 0) return this.checkTemplate(job);
-    const name = job.metadata?.name ?? job.metadata?.generateName ?? 'job';
+    const name = job.metadata?.name ?? this.generate(job, namespaceOf(job), job.metadata?.generateName ?? 'job-');
     this.fromTemplate(job, missing, `${name}-`, { 'batch.kubernetes.io/job-name': name, 'job-name': name }, `Job/${name}`);
   }
 
@@ -230,8 +251,28 @@ class PodDrafts {
         extra = labels;
         merged = { ...template.metadata?.labels, ...labels };
       }
-      this.drafts.push({ source: workload, specPath: TEMPLATE_SPEC_PATH, pod: undefined, namespace, name, labels: merged, containers, owner, spec: template.spec, node });
+      this.drafts.push({
+        source: workload,
+        specPath: TEMPLATE_SPEC_PATH,
+        pod: undefined,
+        namespace,
+        name,
+        labels: merged,
+        containers,
+        owner,
+        spec: template.spec,
+        node,
+      });
     };
+  }
+
+  /** The API server refuses a selector that the workload's own pods do not match. */
+  private checkSelector(workload: Exclude<Workload, Job>): void {
+    const labels = workload.spec.template.metadata?.labels;
+    for (const [key, value] of Object.entries(workload.spec.selector?.matchLabels ?? {})) {
+      if (valueOf(labels, key) === value) continue;
+      this.problems.warning(workload, ['spec', 'selector', 'matchLabels', key], `the label ${key}: ${value} is not among spec.template.metadata.labels: the API server would refuse this ${workload.kind}`);
+    }
   }
 
   /** Says what is wrong with a template, also when no pod is made from it now. */
@@ -239,6 +280,12 @@ class PodDrafts {
     const template: PodTemplateSpec = workload.spec.template;
     this.containers.plan(workload, TEMPLATE_PATH, template.metadata?.annotations, template.spec);
   }
+}
+
+/** The hash of the ReplicaSet that a Deployment's new pods would join. */
+function hashOfActive(replicaSets: readonly ReplicaSet[]): string | undefined {
+  const active = replicaSets.findLast((replicaSet) => (replicaSet.spec.replicas ?? 1) > 0);
+  return active && valueOf(active.metadata?.labels, HASH_LABEL);
 }
 
 interface OwnedPods {

@@ -12,10 +12,3 @@ export interface ClusterConfiguration extends ApiObject {
       }
     | undefined;
 }
-
-/** kube-proxy's settings. Kept with the scenario; nothing reads it yet. */
-export interface KubeProxyConfiguration extends ApiObject {
-  readonly kind: 'KubeProxyConfiguration';
-  readonly mode?: string | undefined;
-  readonly clusterCIDR?: string | undefined;
-}

@@ -27,7 +27,6 @@ export interface ModelledKinds {
 }
 
 export type ModelledKind = keyof ModelledKinds;
-export type ModelledObject = ModelledKinds[ModelledKind];
 
 /** The versions of each modelled kind; others (removed ones, or a kind of the same name in another group) are not modelled. */
 const API_VERSIONS: Readonly<Record<ModelledKind, readonly string[]>> = {
@@ -61,18 +60,69 @@ export function isKind<K extends ModelledKind>(object: ApiObject, kind: K): obje
 
 /** Kinds without a namespace, of those that appear in manifests of networks; of an unknown kind the object itself tells. */
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
-  'Node', 'Namespace', 'ClusterRole', 'ClusterRoleBinding', 'CustomResourceDefinition', 'IngressClass', 'StorageClass', 'PriorityClass',
-  'PersistentVolume', 'RuntimeClass', 'ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration', 'ValidatingAdmissionPolicy',
-  'ValidatingAdmissionPolicyBinding', 'APIService', 'CSIDriver', 'CSINode', 'GatewayClass', 'IPAddress', 'ServiceCIDR', 'ComponentStatus',
-  'ClusterConfiguration', 'InitConfiguration', 'JoinConfiguration', 'KubeProxyConfiguration', 'KubeletConfiguration', 'Scenario',
-  'PodSecurityPolicy', 'FlowSchema', 'PriorityLevelConfiguration', 'CertificateSigningRequest', 'VolumeAttachment',
+  'Node',
+  'Namespace',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'CustomResourceDefinition',
+  'IngressClass',
+  'StorageClass',
+  'PriorityClass',
+  'PersistentVolume',
+  'RuntimeClass',
+  'ValidatingWebhookConfiguration',
+  'MutatingWebhookConfiguration',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+  'APIService',
+  'CSIDriver',
+  'CSINode',
+  'GatewayClass',
+  'IPAddress',
+  'ServiceCIDR',
+  'ComponentStatus',
+  'ClusterConfiguration',
+  'InitConfiguration',
+  'JoinConfiguration',
+  'KubeProxyConfiguration',
+  'KubeletConfiguration',
+  'Scenario',
+  'PodSecurityPolicy',
+  'FlowSchema',
+  'PriorityLevelConfiguration',
+  'CertificateSigningRequest',
+  'VolumeAttachment',
 ]);
 
 /** Kinds of the core API and its own groups that live in a namespace, `default` when none is named. */
 const NAMESPACED: ReadonlySet<string> = new Set([
-  'Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', 'Service', 'Endpoints', 'EndpointSlice', 'NetworkPolicy',
-  'Ingress', 'ConfigMap', 'Secret', 'ServiceAccount', 'Role', 'RoleBinding', 'PersistentVolumeClaim', 'ReplicationController',
-  'HorizontalPodAutoscaler', 'PodDisruptionBudget', 'ResourceQuota', 'LimitRange', 'Lease', 'Event', 'PodTemplate', 'ControllerRevision',
+  'Pod',
+  'Deployment',
+  'ReplicaSet',
+  'StatefulSet',
+  'DaemonSet',
+  'Job',
+  'CronJob',
+  'Service',
+  'Endpoints',
+  'EndpointSlice',
+  'NetworkPolicy',
+  'Ingress',
+  'ConfigMap',
+  'Secret',
+  'ServiceAccount',
+  'Role',
+  'RoleBinding',
+  'PersistentVolumeClaim',
+  'ReplicationController',
+  'HorizontalPodAutoscaler',
+  'PodDisruptionBudget',
+  'ResourceQuota',
+  'LimitRange',
+  'Lease',
+  'Event',
+  'PodTemplate',
+  'ControllerRevision',
 ]);
 
 /** The namespace an object lives in; undefined for kinds that have none. */

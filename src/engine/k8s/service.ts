@@ -25,23 +25,3 @@ export interface ServicePort {
   readonly nodePort?: number | undefined;
   readonly protocol?: TransportProtocol | undefined;
 }
-
-export interface EndpointSlice extends ApiObject {
-  readonly apiVersion: 'discovery.k8s.io/v1';
-  readonly kind: 'EndpointSlice';
-  readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
-  readonly endpoints?:
-    | readonly {
-        readonly addresses: readonly string[];
-        readonly conditions?:
-          | { readonly ready?: boolean | undefined; readonly serving?: boolean | undefined; readonly terminating?: boolean | undefined }
-          | undefined;
-        readonly nodeName?: string | undefined;
-        readonly zone?: string | undefined;
-        readonly targetRef?: { readonly kind?: string | undefined; readonly namespace?: string | undefined; readonly name?: string | undefined } | undefined;
-      }[]
-    | undefined;
-  readonly ports?:
-    | readonly { readonly name?: string | undefined; readonly port?: number | undefined; readonly protocol?: TransportProtocol | undefined }[]
-    | undefined;
-}

@@ -105,7 +105,7 @@ export class Loopback extends Device {
 
   protected transmit(skb: Skb): void {
     if (skb.hostQueue) skb.hostQueue.waiting = false;
-    this.owner.lab.sim.schedule(LOOPBACK_DELAY_NS, arrive, this as Device, skb);
+    this.owner.lab.sim.post(LOOPBACK_DELAY_NS, arrive, this as Device, skb);
   }
 }
 
@@ -137,6 +137,6 @@ export class LinkEnd extends Device {
 
   protected transmit(skb: Skb): void {
     skb.scrub();
-    this.owner.lab.sim.schedule(this.delayNs, arrive, this.other as Device, skb);
+    this.owner.lab.sim.post(this.delayNs, arrive, this.other as Device, skb);
   }
 }

@@ -29,8 +29,11 @@ interface Registration {
 /** The netfilter hooks of one namespace. A hook that nobody registered at costs a packet nothing. */
 export class HookTable {
   private readonly chains: Record<HookName, Registration[]> = { PREROUTING: [], INPUT: [], FORWARD: [], OUTPUT: [], POSTROUTING: [] };
+  /** No hook has a function, as in every pod: asked for each packet five times. */
+  private none = true;
 
   register(hook: HookName, priority: number, run: HookFunction): void {
+    this.none = false;
     const chain = this.chains[hook];
     chain.push({ priority, run });
     chain.sort((a, b) => a.priority - b.priority);
@@ -38,16 +41,18 @@ export class HookTable {
 
   /** Forgets every registration, as when the last rule that needs one goes. */
   clear(): void {
+    this.none = true;
     for (const hook of Object.keys(this.chains) as HookName[]) this.chains[hook].length = 0;
   }
 
   isEmpty(hook: HookName): boolean {
-    return this.chains[hook].length === 0;
+    return this.none || this.chains[hook].length === 0;
   }
 
   run(skb: Skb, state: HookState): HookVerdict {
-    for (const { run } of this.chains[state.hook]) {
-      if (run(skb, state) === NF_DROP) return NF_DROP;
+    const chain = this.chains[state.hook];
+    for (let i = 0; i < chain.length; i++) {
+      if ((chain[i] as Registration).run(skb, state) === NF_DROP) return NF_DROP;
     }
     return NF_ACCEPT;
   }

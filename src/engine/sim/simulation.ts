@@ -8,16 +8,30 @@
  */
 export class Simulation {
   nowNs = 0;
+  /** The earliest entry of all, kept out of the heap: most entries are made to run next. */
+  private next: Timer | undefined = undefined;
   private readonly heap: Timer[] = [];
+  /** Entries that ran and that nobody holds, to be used again. */
+  private readonly spare: Timer[] = [];
   private sequence = 0;
   private foregroundPending = 0;
 
   /** Calls `task(a, b)` after `delayNs` (a whole number of nanoseconds, not negative). */
   schedule<A, B>(delayNs: number, task: (a: A, b: B) => void, a: A, b: B, background = false): Timer {
-    const timer = new Timer(this.nowNs + delayNs, ++this.sequence, task as (a: unknown, b: unknown) => void, a, b, background);
+    const timer = new Timer();
+    timer.background = background;
     if (!background) this.foregroundPending++;
-    this.push(timer);
+    this.enqueue(timer, delayNs, task as Task, a, b);
     return timer;
+  }
+
+  /** Like `schedule` in the foreground, for what is never cancelled: costs no garbage. */
+  post<A, B>(delayNs: number, task: (a: A, b: B) => void, a: A, b: B): void {
+    const timer = this.spare.pop() ?? new Timer();
+    timer.done = false;
+    timer.recycled = true;
+    this.foregroundPending++;
+    this.enqueue(timer, delayNs, task as Task, a, b);
   }
 
   cancel(timer: Timer | undefined): void {
@@ -43,22 +57,53 @@ export class Simulation {
   /** Runs everything due up to and including `timeNs`, then stands at `timeNs`. Returns how many entries ran. */
   runUntil(timeNs: number, tasksMax: number): number {
     let ran = 0;
-    for (let next = this.heap[0]; next && next.timeNs <= timeNs && ran < tasksMax; next = this.heap[0]) {
+    for (let first = this.first(); first && first.timeNs <= timeNs && ran < tasksMax; first = this.first()) {
       if (this.step()) ran++;
     }
-    const next = this.heap[0];
-    if (this.nowNs < timeNs && (!next || next.timeNs > timeNs)) this.nowNs = timeNs;
+    const first = this.first();
+    if (this.nowNs < timeNs && (!first || first.timeNs > timeNs)) this.nowNs = timeNs;
     return ran;
   }
 
+  private first(): Timer | undefined {
+    return this.next ?? this.heap[0];
+  }
+
   private step(): boolean {
-    const timer = this.pop();
+    let timer = this.next;
+    if (timer) this.next = undefined;
+    else timer = this.pop();
     if (timer.done) return false;
     timer.done = true;
     if (!timer.background) this.foregroundPending--;
     this.nowNs = timer.timeNs;
-    timer.task(timer.a, timer.b);
+    const { task, a, b } = timer;
+    if (timer.recycled) {
+      timer.a = undefined;
+      timer.b = undefined;
+      this.spare.push(timer);
+    }
+    task(a, b);
     return true;
+  }
+
+  private enqueue(timer: Timer, delayNs: number, task: Task, a: unknown, b: unknown): void {
+    timer.timeNs = this.nowNs + delayNs;
+    timer.sequence = ++this.sequence;
+    timer.task = task;
+    timer.a = a;
+    timer.b = b;
+    const held = this.next;
+    if (held) {
+      if (before(timer, held)) {
+        this.next = timer;
+        this.push(held);
+      } else this.push(timer);
+      return;
+    }
+    const top = this.heap[0];
+    if (!top || before(timer, top)) this.next = timer;
+    else this.push(timer);
   }
 
   private push(timer: Timer): void {
@@ -100,23 +145,20 @@ export class Simulation {
   }
 }
 
+type Task = (a: unknown, b: unknown) => void;
+
+const nothing: Task = () => undefined;
+
+/** An entry of the queue; hold it to cancel it. */
 export class Timer {
   done = false;
-  readonly timeNs: number;
-  readonly sequence: number;
-  readonly task: (a: unknown, b: unknown) => void;
-  readonly a: unknown;
-  readonly b: unknown;
-  readonly background: boolean;
-
-  constructor(timeNs: number, sequence: number, task: (a: unknown, b: unknown) => void, a: unknown, b: unknown, background: boolean) {
-    this.timeNs = timeNs;
-    this.sequence = sequence;
-    this.task = task;
-    this.a = a;
-    this.b = b;
-    this.background = background;
-  }
+  timeNs = 0;
+  sequence = 0;
+  task: Task = nothing;
+  a: unknown = undefined;
+  b: unknown = undefined;
+  background = false;
+  recycled = false;
 }
 
 const before = (x: Timer, y: Timer): boolean => x.timeNs < y.timeNs || (x.timeNs === y.timeNs && x.sequence < y.sequence);

@@ -457,7 +457,7 @@ export class TcpConnection {
 
   private setState(state: SocketState): void {
     this.state = state;
-    noteSocket(this.layer.netns, this.view(), this.cause, this.flow, this.direction);
+    if (this.layer.netns.lab.recorder.on) noteSocket(this.layer.netns, this.view(), this.cause, this.flow, this.direction);
   }
 
   static readonly timers = {

@@ -49,7 +49,7 @@ export class TcpLayer implements Transport {
     const segment = packet.payload as TcpSegment;
     const connection = this.find(packet.dst, segment.dstPort, packet.src, segment.srcPort);
     if (connection) {
-      this.noteDelivery(skb, endpointText(packet.dst, segment.dstPort), connection.process);
+      this.noteDelivery(skb, packet.dst, segment.dstPort, '', connection.process);
       if (connection.state === 'TIME-WAIT' && segment.flags & TCP_SYN) this.forget(connection);
       else {
         connection.receive(skb, segment);
@@ -58,7 +58,7 @@ export class TcpLayer implements Transport {
     }
     const listener = segment.flags & TCP_SYN && !(segment.flags & (TCP_ACK | TCP_RST)) ? this.listeners.lookup(packet.dst, segment.dstPort) : undefined;
     if (listener) {
-      this.noteDelivery(skb, `${endpointText(packet.dst, segment.dstPort)} LISTEN`, listener.process);
+      this.noteDelivery(skb, packet.dst, segment.dstPort, ' LISTEN', listener.process);
       const opposite: Direction = skb.direction === 'request' ? 'reply' : 'request';
       const child = new TcpConnection(this, { address: packet.dst, port: segment.dstPort }, { address: packet.src, port: segment.srcPort }, listener.process, skb.flow, opposite, skb.cause, listener.handler());
       this.remember(child);
@@ -76,7 +76,7 @@ export class TcpLayer implements Transport {
       this.netns.drop(skb, undefined, 'icmpUnmatched', undefined);
       return;
     }
-    this.noteDelivery(skb, endpointText(quote.src, segment.srcPort), connection.process);
+    this.noteDelivery(skb, quote.src, segment.srcPort, '', connection.process);
     connection.receiveError(skb, icmp, segment);
   }
 
@@ -120,9 +120,9 @@ export class TcpLayer implements Transport {
     );
   }
 
-  private noteDelivery(skb: Skb, to: string, process: string): void {
+  private noteDelivery(skb: Skb, address: Ipv4, port: number, suffix: string, process: string): void {
     const recorder = this.netns.lab.recorder;
-    if (recorder.on) recorder.packet('deliver', this.netns.id, undefined, skb, { to, process });
+    if (recorder.on) recorder.packet('deliver', this.netns.id, undefined, skb, { to: `${endpointText(address, port)}${suffix}`, process });
   }
 }
 

@@ -20,12 +20,11 @@ export function portOf(pod: PodView): number | undefined {
   return ports.find((p) => WEB_PORTS.has(p)) ?? ports[0];
 }
 
-/** What to send to a pod when nobody says: HTTP where it serves the web, TCP where it listens, else a ping. */
+/** What to send to a pod when nobody says: HTTP or TCP to the port that it serves, else a ping. */
 export function trafficTo(from: string, pod: PodView): Traffic {
   const port = portOf(pod);
-  if (port === undefined) return { from, to: formatIp(pod.ip), protocol: 'icmp' };
-  if (WEB_PORTS.has(port)) return { from, to: `http://${formatIp(pod.ip)}${port === 80 ? '' : `:${port}`}/`, protocol: 'http' };
-  return { from, to: `${formatIp(pod.ip)}:${port}`, protocol: 'tcp' };
+  if (port === undefined) return { from, to: pod.hostNetwork ? `node/${pod.node}` : podRef(pod), protocol: 'icmp' };
+  return { from, to: `${podRef(pod)}:${port}`, protocol: WEB_PORTS.has(port) ? 'http' : 'tcp' };
 }
 
 /**

@@ -1,0 +1,62 @@
+import { packetText } from '../../explain/packet-text.ts';
+import { useLab } from '../stores/lab-store.ts';
+import { framedAt, frameBefore } from './at-playhead.ts';
+import './inspector.css';
+import { changesOf, type Layer, layersOf } from './layers.ts';
+
+/** The packet at the playhead, layer by layer, and what the last step changed in it. */
+export function PacketInspector() {
+  const recording = useLab((s) => s.recording);
+  const position = useLab((s) => s.position);
+  const flow = useLab((s) => s.flow);
+  const found = framedAt(recording, position, flow);
+  if (!found) return <p className="empty">No packet yet. Press Space to send one; its headers are shown here field by field.</p>;
+  const { event, frame } = found;
+  const layers = layersOf(frame);
+  const before = frameBefore(recording, event);
+  const changes = before ? changesOf(layersOf(before), layers) : new Map<string, string>();
+  return (
+    <div className="inspector" data-testid="packet-inspector">
+      <div className="inspector-head">
+        <p className="mono">{packetText(frame)}</p>
+        <p className="inspector-place">
+          {event.netns.replace('/', ' ')}
+          {event.device === undefined ? '' : `, ${event.device}`}
+          {changes.size > 0 && <span className="changed-count">{`${changes.size} ${changes.size === 1 ? 'field' : 'fields'} changed here`}</span>}
+        </p>
+      </div>
+      {layers.map((layer) => (
+        <LayerFields key={layer.name} layer={layer} changes={changes} />
+      ))}
+    </div>
+  );
+}
+
+function LayerFields({ layer, changes }: { readonly layer: Layer; readonly changes: ReadonlyMap<string, string> }) {
+  return (
+    <section className={`layer layer-${layer.kind}`} aria-label={layer.name}>
+      <h3 className="layer-name">{layer.name}</h3>
+      <dl className={layer.name === 'HTTP' ? 'fields fields-text' : 'fields'}>
+        {layer.fields.map(({ label, value }) => {
+          const old = changes.get(`${layer.name} ${label}`);
+          return (
+            <div key={label} className={old === undefined ? 'field-row' : 'field-row is-changed'} data-changed={old !== undefined || undefined}>
+              <dt>{label}</dt>
+              <dd className="mono">
+                {old !== undefined && (
+                  <>
+                    <del>{old}</del>
+                    <span className="changed-arrow" role="img" aria-label="became">
+                      {'->'}
+                    </span>
+                  </>
+                )}
+                {value}
+              </dd>
+            </div>
+          );
+        })}
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,115 @@
+import { useEffect, useMemo, useState } from 'react';
+import { viewAt } from '../../protocol/fold.ts';
+import type { NetnsView, Topology } from '../../protocol/view.ts';
+import { formatTime } from '../timeline/format.ts';
+import { useLab } from '../stores/lab-store.ts';
+import { eventAt } from './at-playhead.ts';
+import './inspector.css';
+import { type TableText, tableRows } from './table-rows.ts';
+
+/** A list of choices longer than this is no list; the map and the palette reach the rest. */
+const CHOICES_MAX = 400;
+
+/** Every table of one namespace as it is at the playhead. */
+export function Tables() {
+  const chosen = useLab((s) => s.netns);
+  const recording = useLab((s) => s.recording);
+  const position = useLab((s) => s.position);
+  const flow = useLab((s) => s.flow);
+  const topology = useLab((s) => s.topology);
+  const inspect = useLab((s) => s.inspect);
+  const id = chosen ?? eventAt(recording, position, flow)?.netns ?? topology?.pods[0]?.netns ?? topology?.nodes[0]?.netns;
+  const state = recording.stateAt(position);
+  const tables = id === undefined ? undefined : state.netns.get(id);
+  const asked = useAsked(tables ? undefined : id);
+  const view = tables ? viewAt(tables, state.timeNs) : asked;
+  const choices = useMemo(() => choicesOf(topology), [topology]);
+  return (
+    <div className="inspector" data-testid="tables">
+      <div className="inspector-head">
+        <select
+          className="field"
+          aria-label="Network namespace"
+          data-testid="tables-netns"
+          value={chosen ?? ''}
+          onChange={(e) => inspect(e.target.value === '' ? undefined : e.target.value)}
+        >
+          <option value="">{id === undefined ? 'Follow the packet' : `Follow the packet (${id})`}</option>
+          {chosen !== undefined && !choices.includes(chosen) && <option value={chosen}>{chosen}</option>}
+          {choices.map((choice) => (
+            <option key={choice} value={choice}>
+              {choice}
+            </option>
+          ))}
+        </select>
+        <p className="inspector-place">{tables ? `as at t = ${formatTime(state.timeNs)}` : 'as the engine holds it now: no packet has come here yet'}</p>
+      </div>
+      {view ? tableRows(view, state.timeNs).map((table) => <Table key={table.title} table={table} />) : <p className="empty">No tables to show.</p>}
+    </div>
+  );
+}
+
+function choicesOf(topology: Topology | undefined): readonly string[] {
+  if (!topology) return [];
+  const pods = topology.pods.filter((p) => !p.hostNetwork);
+  return [...topology.nodes, ...topology.externals, ...pods].slice(0, CHOICES_MAX).map((place) => place.netns);
+}
+
+/** The tables of a namespace that is not in the recording, as the engine answers. */
+function useAsked(id: string | undefined): NetnsView | undefined {
+  const engine = useLab((s) => s.engine);
+  const length = useLab((s) => s.length);
+  const [view, setView] = useState<NetnsView>();
+  // Asked again when something was recorded.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
+  useEffect(() => {
+    let wanted = true;
+    if (id === undefined) setView(undefined);
+    else engine?.inspect(id).then(
+      (answer) => wanted && setView(answer),
+      () => wanted && setView(undefined),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [engine, id, length]);
+  return view?.id === id ? view : undefined;
+}
+
+function Table({ table }: { readonly table: TableText }) {
+  return (
+    <section className="table-section" aria-label={table.title}>
+      <h3 className="layer-name">
+        {table.title} <span className="table-count">{table.rows.length}</span>
+        <code>{table.command}</code>
+      </h3>
+      {table.rows.length === 0 ? (
+        <p className="table-empty">empty</p>
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+        <div className="table-scroll" role="region" aria-label={`${table.title}, table`} tabIndex={0}>
+          <table className="table mono">
+            <thead>
+              <tr>
+                {table.columns.map((column) => (
+                  <th key={column} scope="col">
+                    {column}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {table.rows.map((row) => (
+                <tr key={row.join(' ')}>
+                  {row.map((cell, i) => (
+                    <td key={table.columns[i]}>{cell}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,107 @@
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type RefObject, useEffect, useRef } from 'react';
+import { useLab } from '../stores/lab-store.ts';
+import { type Hop, placeTitle, type Row } from './hops.ts';
+
+/** From here on only the rows in sight are in the document. */
+const VIRTUAL_FROM = 200;
+
+interface HopListProps {
+  readonly rows: readonly Row[];
+  /** Index of the current hop's event. */
+  readonly current: number | undefined;
+}
+
+export function HopList(props: HopListProps) {
+  return props.rows.length > VIRTUAL_FROM ? <VirtualHops {...props} /> : <PlainHops {...props} />;
+}
+
+const keyOf = (row: Row): string => (row.type === 'hop' ? `hop-${row.hop.index}` : `place-${row.index}`);
+
+function PlainHops({ rows, current }: HopListProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  useKeepInSight(scroller, current);
+  return (
+    <div ref={scroller} className="hops">
+      <ol>
+        {rows.map((row) => (
+          <li key={keyOf(row)}>
+            <RowView row={row} current={current} />
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+/** Scrolls only the list, and only when the hop is out of its middle. */
+function useKeepInSight(scroller: RefObject<HTMLDivElement | null>, current: number | undefined): void {
+  useEffect(() => {
+    const list = scroller.current;
+    const hop = current === undefined ? undefined : list?.querySelector<HTMLElement>(`[data-index="${current}"]`);
+    if (!list) return;
+    if (!hop) {
+      list.scrollTop = 0;
+      return;
+    }
+    const top = hop.getBoundingClientRect().top - list.getBoundingClientRect().top;
+    if (top < 40 || top + hop.offsetHeight > list.clientHeight - 40) list.scrollTop += top - list.clientHeight / 3;
+  }, [scroller, current]);
+}
+
+function VirtualHops({ rows, current }: HopListProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: (i) => (rows[i]?.type === 'hop' ? 34 : 32),
+    getItemKey: (i) => keyOf(rows[i] as Row),
+    overscan: 12,
+  });
+  const at = rows.findIndex((row) => row.type === 'hop' && row.hop.index === current);
+  useEffect(() => {
+    if (at >= 0) virtual.scrollToIndex(at, { align: 'auto' });
+  }, [at, virtual]);
+  return (
+    <div ref={scroller} className="hops">
+      <ol style={{ position: 'relative', height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map((item) => (
+          <li
+            key={item.key}
+            ref={virtual.measureElement}
+            data-index={item.index}
+            className="hops-virtual"
+            style={{ transform: `translateY(${item.start}px)` }}
+          >
+            <RowView row={rows[item.index] as Row} current={current} />
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function RowView({ row, current }: { readonly row: Row; readonly current: number | undefined }) {
+  if (row.type === 'place') return <h2 className="hop-place">{placeTitle(row.netns)}</h2>;
+  return <HopButton hop={row.hop} current={row.hop.index === current} ahead={current === undefined || row.hop.index > current} />;
+}
+
+function HopButton({ hop, current, ahead }: { readonly hop: Hop; readonly current: boolean; readonly ahead: boolean }) {
+  const seek = useLab((s) => s.seek);
+  const { title, detail, kind } = hop.sentence;
+  return (
+    <button
+      type="button"
+      className={`hop hop-${kind}${ahead ? ' hop-ahead' : ''}`}
+      data-testid="journey-hop"
+      data-seq={hop.event.seq}
+      data-index={hop.index}
+      data-type={hop.event.type}
+      aria-current={current ? 'step' : undefined}
+      onClick={() => seek(hop.index + 1)}
+    >
+      <span className="hop-title">{title}</span>
+      {current && detail !== '' && <span className="hop-detail">{detail}</span>}
+    </button>
+  );
+}

@@ -1,0 +1,3 @@
+export function FileDrop() {
+  return null;
+}

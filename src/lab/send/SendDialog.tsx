@@ -1,0 +1,3 @@
+export function SendDialog() {
+  return null;
+}

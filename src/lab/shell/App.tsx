@@ -1,0 +1,90 @@
+import * as Ariakit from '@ariakit/react';
+import { lazy, Suspense } from 'react';
+import { Canvas } from '../canvas/Canvas.tsx';
+import { PacketInspector } from '../inspector/PacketInspector.tsx';
+import { Tables } from '../inspector/Tables.tsx';
+import { Journey } from '../journey/Journey.tsx';
+import { FileDrop } from '../manifests/FileDrop.tsx';
+import { Palette } from '../palette/Palette.tsx';
+import { SendDialog } from '../send/SendDialog.tsx';
+import { type PanelTab, useLab } from '../stores/lab-store.ts';
+import { Timeline } from '../timeline/Timeline.tsx';
+import { sendDragged } from './actions.ts';
+import './app.css';
+import { Header } from './Header.tsx';
+import { useKeys } from './keys.ts';
+import { Notice } from './Notice.tsx';
+import { Shortcuts } from './Shortcuts.tsx';
+import { Booting, Crashed } from './States.tsx';
+import { useScreen } from './screen-store.ts';
+
+const ManifestsDrawer = lazy(() => import('../manifests/ManifestsDrawer.tsx'));
+
+export function App() {
+  const phase = useLab((s) => s.phase);
+  const overlay = useScreen((s) => s.overlay);
+  useKeys();
+  if (phase === 'crashed') return <Crashed />;
+  return (
+    <div className="app">
+      <Header />
+      <main className="stage" aria-label="Cluster">
+        {phase === 'booting' ? <Booting /> : <Canvas onSend={sendDragged} />}
+        <Hint />
+        <Notice />
+      </main>
+      <aside className="side" aria-label="Details">
+        <Panel />
+      </aside>
+      <footer className="bottom" aria-label="Playback">
+        <Timeline />
+      </footer>
+      {overlay === 'send' && <SendDialog />}
+      {overlay === 'palette' && <Palette />}
+      {overlay === 'shortcuts' && <Shortcuts />}
+      {overlay === 'manifests' && (
+        <Suspense fallback={null}>
+          <ManifestsDrawer />
+        </Suspense>
+      )}
+      <FileDrop />
+    </div>
+  );
+}
+
+function Hint() {
+  const shown = useLab((s) => s.phase === 'ready' && s.length === 0 && !s.pending);
+  if (!shown) return null;
+  return (
+    <p className="hint">
+      Press <kbd>Space</kbd> to send a packet
+    </p>
+  );
+}
+
+const TABS: readonly (readonly [PanelTab, string])[] = [
+  ['journey', 'Journey'],
+  ['packet', 'Packet'],
+  ['tables', 'Tables'],
+];
+
+function Panel() {
+  const tab = useLab((s) => s.tab);
+  const show = useLab((s) => s.show);
+  return (
+    <Ariakit.TabProvider selectedId={tab} setSelectedId={(id) => show((id ?? 'journey') as PanelTab)}>
+      <Ariakit.TabList className="tabs" aria-label="Details">
+        {TABS.map(([id, label]) => (
+          <Ariakit.Tab key={id} id={id} className="tab" data-testid={`tab-${id}`}>
+            {label}
+          </Ariakit.Tab>
+        ))}
+      </Ariakit.TabList>
+      <Ariakit.TabPanel className="tab-panel" tabId={tab} data-testid={`panel-${tab}`}>
+        {tab === 'journey' && <Journey />}
+        {tab === 'packet' && <PacketInspector />}
+        {tab === 'tables' && <Tables />}
+      </Ariakit.TabPanel>
+    </Ariakit.TabProvider>
+  );
+}

@@ -1,0 +1,71 @@
+import { useEffect } from 'react';
+import { useLab } from '../stores/lab-store.ts';
+import { sendNext } from './actions.ts';
+import { useScreen } from './screen-store.ts';
+
+/** Where keys have a meaning of their own. */
+const OWN_KEYS = 'input, textarea, select, [contenteditable="true"], [role="dialog"], [role="tab"], [role="slider"], [role="combobox"]';
+const PRESSED_BY_SPACE = 'button, a, summary, [role="button"]';
+
+export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
+  ['Space', 'Send a packet: the last one again, or the first there is to send'],
+  ['P', 'Play or pause'],
+  ['→  ←', 'Step to the next or the previous event'],
+  ['Home  End', 'To the start or the end of the recording'],
+  ['Ctrl K', 'Command palette'],
+  ['T', 'Light or dark'],
+  ['?', 'This list'],
+];
+
+function onKeyDown(event: KeyboardEvent): void {
+  const screen = useScreen.getState();
+  const { key } = event;
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && key.toLowerCase() === 'k') {
+    event.preventDefault();
+    if (screen.overlay === 'palette') screen.close();
+    else screen.open('palette');
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || screen.overlay) return;
+  const target = event.target instanceof Element ? event.target : document.body;
+  if (target.closest(OWN_KEYS)) return;
+  if (key === ' ' && target.closest(PRESSED_BY_SPACE)) return;
+  const act = actionOf(key);
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+function actionOf(key: string): (() => void) | undefined {
+  const lab = useLab.getState();
+  const screen = useScreen.getState();
+  switch (key) {
+    case ' ':
+      return sendNext;
+    case 'p':
+    case 'P':
+      return () => lab.setPlaying(!lab.playing);
+    case 'ArrowRight':
+      return () => lab.step(1);
+    case 'ArrowLeft':
+      return () => lab.step(-1);
+    case 'Home':
+      return () => lab.seek(0);
+    case 'End':
+      return () => lab.seek(lab.length);
+    case 't':
+    case 'T':
+      return screen.toggleTheme;
+    case '?':
+      return () => screen.open('shortcuts');
+    default:
+      return undefined;
+  }
+}
+
+export function useKeys(): void {
+  useEffect(() => {
+    addEventListener('keydown', onKeyDown);
+    return () => removeEventListener('keydown', onKeyDown);
+  }, []);
+}
