@@ -7,9 +7,9 @@ const CODEMIRROR = ['commands', 'lang-yaml', 'language', 'lint', 'search', 'stat
 const REACT = ['react', 'react-dom', '@ariakit/react', 'lucide-react', '@tanstack/react-virtual'];
 
 /**
- * For each folder of src, or single file: which others it may import besides itself, which npm packages, and
- * whether it may use node.
- * @type {Record<string, { from: readonly string[], packages?: readonly string[], node?: boolean }>}
+ * For each folder of src, or single file: which others it may import besides itself, which of them only its tests
+ * may, which npm packages, and whether it may use node.
+ * @type {Record<string, { from: readonly string[], testsFrom?: readonly string[], packages?: readonly string[], node?: boolean }>}
  */
 const MAY_IMPORT = {
   base: { from: [] },
@@ -29,6 +29,7 @@ const MAY_IMPORT = {
   'engine/cluster-network.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni'] },
   'engine/targets.ts': { from: [...VOCABULARY, 'engine/cluster-network.ts'] },
   'engine/world.ts': {
+    testsFrom: ['scenario', 'explain'],
     from: [
       ...VOCABULARY,
       ...KERNEL,
@@ -40,7 +41,7 @@ const MAY_IMPORT = {
     ],
   },
   // The only public door of the engine.
-  'engine/index.ts': { from: [...VOCABULARY, 'engine/packet', 'engine/world.ts'] },
+  'engine/index.ts': { from: [...VOCABULARY, 'engine/packet', 'engine/control-plane', 'engine/world.ts'] },
   'engine/kernel-recordings': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/cni', 'engine/world.ts'] },
 
   explain: { from: VOCABULARY },
@@ -51,24 +52,36 @@ const MAY_IMPORT = {
     from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'widgets'],
     packages: [...REACT, ...CODEMIRROR, '@lezer/highlight', '@xyflow/react', 'd3', 'zustand', 'xstate', '@xstate/react', 'fflate', 'yaml'],
   },
-  'main.tsx': { from: [...VOCABULARY, 'lab', 'worker'], packages: REACT },
+  'main.tsx': {
+    from: ['lab'],
+    packages: ['react', 'react-dom', '@fontsource-variable/source-sans-3', '@fontsource-variable/jetbrains-mono'],
+  },
   cli: { from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario'], node: true },
 };
 
 /** What tests may import besides. */
 const TEST_PACKAGES = ['vitest', 'fast-check'];
 
-const quote = (/** @type {string} */ text) => text.replaceAll('.', '\\.').replaceAll('/', '\\/');
-const place = (/** @type {string} */ name) => (/\.tsx?$/.test(name) ? `^src\\/${quote(name)}$` : `^src\\/${quote(name)}\\/`);
-const packages = (/** @type {readonly string[]} */ names) => names.map((name) => `(^|\\/)node_modules\\/(@types\\/)?${quote(name)}\\/`);
 const TEST = '\\.test\\.tsx?$';
+const quote = (/** @type {string} */ text) => text.replaceAll('.', '\\.').replaceAll('/', '\\/');
+const place = (/** @type {string} */ name) =>
+  /\.tsx?$/.test(name) ? `^src\\/${quote(name.replace(/\.tsx?$/, ''))}(\\.test)?\\.tsx?$` : `^src\\/${quote(name)}\\/`;
+const testsOf = (/** @type {string} */ name) =>
+  /\.tsx?$/.test(name) ? `^src\\/${quote(name.replace(/\.tsx?$/, ''))}${TEST}` : `^src\\/${quote(name)}\\/.*${TEST}`;
+const packages = (/** @type {readonly string[]} */ names) => names.map((name) => `(^|\\/)node_modules\\/(@types\\/)?${quote(name)}\\/`);
 
-const folderRules = Object.entries(MAY_IMPORT).flatMap(([name, { from, packages: named = [], node = false }]) => [
+const folderRules = Object.entries(MAY_IMPORT).flatMap(([name, { from, testsFrom = [], packages: named = [], node = false }]) => [
   {
     name: `${name} imports only ${from.length === 0 ? 'itself' : from.join(', ')}`,
     severity: 'error',
-    from: { path: place(name) },
+    from: { path: place(name), pathNot: TEST },
     to: { path: '^src\\/', pathNot: [name, ...from].map(place) },
+  },
+  {
+    name: `tests of ${name} import only it and ${[...from, ...testsFrom].join(', ')}`,
+    severity: 'error',
+    from: { path: testsOf(name) },
+    to: { path: '^src\\/', pathNot: [name, ...from, ...testsFrom].map(place) },
   },
   {
     name: `${name} uses ${named.length === 0 ? 'no package' : `no package but ${named.join(', ')}`}`,
@@ -79,7 +92,7 @@ const folderRules = Object.entries(MAY_IMPORT).flatMap(([name, { from, packages:
   {
     name: `tests of ${name} use no other package than it and the test tools`,
     severity: 'error',
-    from: { path: `${place(name)}.*${TEST}` },
+    from: { path: testsOf(name) },
     to: { path: 'node_modules', pathNot: packages([...named, ...TEST_PACKAGES]) },
   },
   ...(node

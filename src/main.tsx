@@ -1,17 +1,13 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import '@fontsource-variable/jetbrains-mono';
 import '@fontsource-variable/source-sans-3';
+import '@fontsource-variable/jetbrains-mono';
 import './lab/shell/theme.css';
-import './lab/shell/shell.css';
+import './lab/shell/base.css';
 import { App } from './lab/shell/App.tsx';
 import { boot } from './lab/shell/boot.ts';
-import { announceReadiness } from './lab/shell/readiness.ts';
 
-const root = document.getElementById('root');
-if (!root) throw new Error('index.html has no #root');
-announceReadiness();
-createRoot(root).render(
+createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <App />
   </StrictMode>,

@@ -24,8 +24,10 @@ function acceptsType(schema: z.core.$ZodType): Accepts | undefined {
   }
   if (schema instanceof z.ZodString) return (value) => typeof value === 'string';
   if (schema instanceof z.ZodBoolean) return (value) => typeof value === 'boolean';
-  if (schema instanceof z.ZodEnum) return (value) => schema.options.includes(value as string);
-  if (schema instanceof z.ZodLiteral) return (value) => schema.values.has(value as string);
+  if (schema instanceof z.ZodEnum || schema instanceof z.ZodLiteral) {
+    const values: ReadonlySet<unknown> = schema instanceof z.ZodEnum ? new Set(schema.options) : schema.values;
+    return (value) => values.has(value);
+  }
   if (schema instanceof z.ZodCustom) return acceptsCheck(schema);
   if (schema instanceof z.ZodUnion) {
     const options = schema.options.map(acceptsOf);
@@ -34,6 +36,14 @@ function acceptsType(schema: z.core.$ZodType): Accepts | undefined {
   if (schema instanceof z.ZodArray) {
     const item = acceptsOf(schema.element);
     return (value) => Array.isArray(value) && value.every(item);
+  }
+  if (schema instanceof z.ZodRecord && schema.keyType instanceof z.ZodString) {
+    const entry = acceptsOf(schema.valueType);
+    return (value) => {
+      if (!isPlainObject(value)) return false;
+      for (const key of Object.keys(value)) if (!entry((value as Readonly<Record<string, unknown>>)[key])) return false;
+      return true;
+    };
   }
   if (schema instanceof z.ZodObject && schema.def.catchall instanceof z.ZodUnknown) return acceptsFields(schema.shape);
   return undefined;
@@ -46,6 +56,13 @@ function acceptsFields(shape: z.core.$ZodShape): Accepts {
     for (const { name, accepts } of fields) if (!accepts((value as Readonly<Record<string, unknown>>)[name])) return false;
     return true;
   };
+}
+
+/** Of records zod takes plain objects only, of objects any that is no list. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** Of the rules that come on top of a type. */

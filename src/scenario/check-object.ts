@@ -1,23 +1,30 @@
 import type { z } from 'zod';
 import { clip, type FieldPath, type ProblemList } from '../engine/control-plane/problem-list.ts';
-import { isKind, modelledKind } from '../engine/k8s/kinds.ts';
+import { isKind, type ModelledKind, modelledKind } from '../engine/k8s/kinds.ts';
 import type { ApiObject } from '../engine/k8s/metadata.ts';
+import { type Accepts, acceptsOf } from './accepts.ts';
 import { ANY_OBJECT, SCENARIO_FIELDS, SCHEMAS } from './schema.ts';
 
 /** Longest piece of the user's own text in a message. */
 const QUOTE_MAX = 60;
 
+const ACCEPTS = Object.fromEntries(
+  [...Object.entries(SCHEMAS), ['other', ANY_OBJECT] as const].map(([kind, schema]) => [kind, acceptsOf(schema)]),
+) as Readonly<Record<ModelledKind | 'other', Accepts>>;
+
 /** Checks the types of the fields that are read, and reports each that is wrong. The object itself is not changed. */
 export function checkObject(object: ApiObject, problems: ProblemList): boolean {
-  const kind = modelledKind(object.apiVersion, object.kind);
-  const schema: z.ZodType = kind === undefined ? ANY_OBJECT : SCHEMAS[kind];
-  const parsed = schema.safeParse(object);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) {
-      const path = issue.path as (string | number)[];
-      problems.error(object, path, expectation(issue.message, valueAt(object, path)));
+  const kind = modelledKind(object.apiVersion, object.kind) ?? 'other';
+  if (!ACCEPTS[kind](object)) {
+    const schema: z.ZodType = kind === 'other' ? ANY_OBJECT : SCHEMAS[kind];
+    const parsed = schema.safeParse(object);
+    if (!parsed.success) {
+      for (const issue of parsed.error.issues) {
+        const path = issue.path as (string | number)[];
+        problems.error(object, path, expectation(issue.message, valueAt(object, path)));
+      }
+      return false;
     }
-    return false;
   }
   if (isKind(object, 'Scenario')) {
     for (const field of Object.keys(object.spec ?? {})) {

@@ -1,4 +1,4 @@
-import { type ApiObject, valueOf } from '../k8s/metadata.ts';
+import { type ApiObject, valueAt } from '../k8s/metadata.ts';
 import type { Container, PodSpec } from '../k8s/pod.ts';
 import { LISTEN_ANNOTATION, parseListenAnnotation } from './listen-annotation.ts';
 import type { ContainerPlan, ListenPlan } from './plan.ts';
@@ -25,7 +25,7 @@ export class ContainerPlanner {
     annotations: Readonly<Record<string, string>> | undefined,
     spec: PodSpec,
   ): readonly ContainerPlan[] {
-    const annotation = valueOf(annotations, LISTEN_ANNOTATION);
+    const annotation = valueAt(annotations, LISTEN_ANNOTATION);
     const key = keyOf(spec, annotation);
     let list = this.lists.get(key);
     if (!list) {

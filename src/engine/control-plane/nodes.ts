@@ -1,6 +1,6 @@
 import { formatCidr, type Ipv4, parseCidr } from '../../protocol/address.ts';
 import type { ClusterConfiguration } from '../k8s/configuration.ts';
-import { valueOf } from '../k8s/metadata.ts';
+import { valueAt } from '../k8s/metadata.ts';
 import { CONTROL_PLANE_LABEL, MASTER_LABEL, type Node, type Taint } from '../k8s/node.ts';
 import type { Scenario } from '../k8s/scenario.ts';
 import {
@@ -158,8 +158,8 @@ function draftOf(object: Node, problems: ProblemList): NodeDraft {
     name,
     object,
     controlPlane:
-      valueOf(labels, CONTROL_PLANE_LABEL) !== undefined ||
-      valueOf(labels, MASTER_LABEL) !== undefined ||
+      valueAt(labels, CONTROL_PLANE_LABEL) !== undefined ||
+      valueAt(labels, MASTER_LABEL) !== undefined ||
       taints.some((taint) => taint.key === CONTROL_PLANE_LABEL || taint.key === MASTER_LABEL),
     given: address.ip,
     givenPath: address.path,

@@ -63,7 +63,12 @@ interface Placement {
 type Binding = { readonly kind: 'bound'; readonly node: number } | { readonly kind: 'free' } | { readonly kind: 'wrong' };
 
 /** Pods that are bound already first, so that those to be scheduled see how full the nodes are. */
-function placePods(drafts: readonly PodDraft[], nodes: readonly SchedulableNode[], scheduler: Scheduler, problems: ProblemList): readonly Placement[] {
+function placePods(
+  drafts: readonly PodDraft[],
+  nodes: readonly SchedulableNode[],
+  scheduler: Scheduler,
+  problems: ProblemList,
+): readonly Placement[] {
   const binder = new Binder(nodes, scheduler, problems);
   const free: number[] = [];
   const placements = drafts.map((draft, i): Placement => {

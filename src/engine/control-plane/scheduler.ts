@@ -1,4 +1,4 @@
-import { valueOf } from '../k8s/metadata.ts';
+import { valueAt } from '../k8s/metadata.ts';
 import type { Taint } from '../k8s/node.ts';
 import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Toleration } from '../k8s/pod.ts';
 import type { SchedulableNode } from './nodes.ts';
@@ -97,7 +97,7 @@ export class Scheduler {
       if (!byValue) {
         byValue = new Map();
         for (const [i, node] of this.nodes.entries()) {
-          const have = valueOf(node.plan.labels, key);
+          const have = valueAt(node.plan.labels, key);
           if (have === undefined) continue;
           const list = byValue.get(have);
           if (list) list.push(i);
@@ -174,7 +174,7 @@ function refusal(
   const taint = node.taints.find((t) => t.effect !== 'PreferNoSchedule' && !tolerations.some((toleration) => tolerates(toleration, t)));
   if (taint) return `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
   const labels = node.plan.labels;
-  const selected = Object.entries(selector ?? {}).every(([key, value]) => valueOf(labels, key) === value);
+  const selected = Object.entries(selector ?? {}).every(([key, value]) => valueAt(labels, key) === value);
   const fits = terms === undefined || terms.some((term) => termMatches(term, node));
   return selected && fits ? undefined : "node(s) didn't match Pod's node affinity/selector";
 }
@@ -192,7 +192,7 @@ function termMatches(term: NodeSelectorTerm, node: SchedulableNode): boolean {
   const fields = term.matchFields ?? [];
   if (expressions.length === 0 && fields.length === 0) return false;
   return (
-    expressions.every((requirement) => requirementMatches(requirement, valueOf(node.plan.labels, requirement.key))) &&
+    expressions.every((requirement) => requirementMatches(requirement, valueAt(node.plan.labels, requirement.key))) &&
     fields.every((requirement) => requirementMatches(requirement, requirement.key === 'metadata.name' ? node.plan.name : undefined))
   );
 }

@@ -8,7 +8,11 @@ import { clip, type ProblemList } from './problem-list.ts';
 export function serviceView(service: Service, problems: ProblemList): ServiceView {
   const spec = service.spec ?? {};
   if (spec.clusterIP && spec.clusterIP !== 'None' && parseIp(spec.clusterIP) === undefined) {
-    problems.error(service, ['spec', 'clusterIP'], `expected an address or None, got ${JSON.stringify(clip(spec.clusterIP, 60))}: remove it to have one assigned`);
+    problems.error(
+      service,
+      ['spec', 'clusterIP'],
+      `expected an address or None, got ${JSON.stringify(clip(spec.clusterIP, 60))}: remove it to have one assigned`,
+    );
   }
   return {
     namespace: namespaceOf(service),

@@ -1,5 +1,5 @@
 import { isKind } from '../k8s/kinds.ts';
-import { type ApiObject, controllerOf, namespaceOf, valueOf } from '../k8s/metadata.ts';
+import { type ApiObject, controllerOf, namespaceOf, valueAt } from '../k8s/metadata.ts';
 import type { Pod, PodSpec, PodTemplateSpec } from '../k8s/pod.ts';
 import type { DaemonSet, Deployment, Job, ReplicaSet, StatefulSet, Workload } from '../k8s/workload.ts';
 import type { ContainerPlanner } from './containers.ts';
@@ -104,7 +104,7 @@ class PodDrafts {
     const namespace = namespaceOf(object);
     const direct = this.workloads.get(keyOf(reference.kind, namespace, reference.name));
     if (direct || reference.kind !== 'ReplicaSet') return direct;
-    const hash = valueOf(object.metadata?.labels, HASH_LABEL);
+    const hash = valueAt(object.metadata?.labels, HASH_LABEL);
     const end =
       hash !== undefined && reference.name.endsWith(`-${hash}`) ? reference.name.length - hash.length - 1 : reference.name.lastIndexOf('-');
     return end > 0 ? this.workloads.get(keyOf('Deployment', namespace, reference.name.slice(0, end))) : undefined;
@@ -154,7 +154,10 @@ class PodDrafts {
     for (const replicaSet of replicaSets) covered += Math.max(replicaSet.spec.replicas ?? 1, this.runningOf(replicaSet));
     const missing = (deployment.spec.replicas ?? 1) - covered;
     this.checkSelector(deployment);
-    if (missing <= 0) return this.checkTemplate(deployment);
+    if (missing <= 0) {
+      this.checkTemplate(deployment);
+      return;
+    }
     const hash = hashOfActive(replicaSets) ?? podTemplateHash(deployment.spec.template);
     this.fromTemplate(deployment, missing, `${deployment.metadata?.name}-${hash}-`, { [HASH_LABEL]: hash }, nameOf(deployment));
   }
@@ -162,7 +165,10 @@ class PodDrafts {
   private replicaSet(replicaSet: ReplicaSet): void {
     const missing = (replicaSet.spec.replicas ?? 1) - this.runningOf(replicaSet);
     this.checkSelector(replicaSet);
-    if (missing <= 0) return this.checkTemplate(replicaSet);
+    if (missing <= 0) {
+      this.checkTemplate(replicaSet);
+      return;
+    }
     this.fromTemplate(replicaSet, missing, `${replicaSet.metadata?.name}-`, {}, this.outermostOwner(replicaSet) ?? nameOf(replicaSet));
   }
 
@@ -216,12 +222,16 @@ class PodDrafts {
         suspend ? ['spec', 'suspend'] : ['status', 'conditions'],
         suspend ? 'is suspended: it has no pods' : 'has ended: it has no pods any more',
       );
-      return this.checkTemplate(job);
+      this.checkTemplate(job);
+      return;
     }
     const succeeded = Math.max(job.status?.succeeded ?? 0, this.owned.get(job)?.succeeded ?? 0);
     const wanted = completions === undefined ? parallelism : Math.min(parallelism, completions - succeeded);
     const missing = wanted - this.runningOf(job);
-    if (missing <= 0) return this.checkTemplate(job);
+    if (missing <= 0) {
+      this.checkTemplate(job);
+      return;
+    }
     const name = job.metadata?.name ?? this.generate(job, namespaceOf(job), job.metadata?.generateName ?? 'job-');
     this.fromTemplate(job, missing, `${name}-`, { 'batch.kubernetes.io/job-name': name, 'job-name': name }, `Job/${name}`);
   }
@@ -270,8 +280,12 @@ class PodDrafts {
   private checkSelector(workload: Exclude<Workload, Job>): void {
     const labels = workload.spec.template.metadata?.labels;
     for (const [key, value] of Object.entries(workload.spec.selector?.matchLabels ?? {})) {
-      if (valueOf(labels, key) === value) continue;
-      this.problems.warning(workload, ['spec', 'selector', 'matchLabels', key], `the label ${key}: ${value} is not among spec.template.metadata.labels: the API server would refuse this ${workload.kind}`);
+      if (valueAt(labels, key) === value) continue;
+      this.problems.warning(
+        workload,
+        ['spec', 'selector', 'matchLabels', key],
+        `the label ${key}: ${value} is not among spec.template.metadata.labels: the API server would refuse this ${workload.kind}`,
+      );
     }
   }
 
@@ -285,7 +299,7 @@ class PodDrafts {
 /** The hash of the ReplicaSet that a Deployment's new pods would join. */
 function hashOfActive(replicaSets: readonly ReplicaSet[]): string | undefined {
   const active = replicaSets.findLast((replicaSet) => (replicaSet.spec.replicas ?? 1) > 0);
-  return active && valueOf(active.metadata?.labels, HASH_LABEL);
+  return active && valueAt(active.metadata?.labels, HASH_LABEL);
 }
 
 interface OwnedPods {

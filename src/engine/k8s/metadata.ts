@@ -43,7 +43,7 @@ export const DEFAULT_NAMESPACE = 'default';
 export const namespaceOf = (object: ApiObject): string => object.metadata?.namespace ?? DEFAULT_NAMESPACE;
 
 /** The value of a label or annotation; safe for keys such as `constructor`, which plain indexing finds on every object. */
-export function valueOf(map: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+export function valueAt(map: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
   return map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
 }
 

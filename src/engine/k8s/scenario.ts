@@ -24,7 +24,7 @@ export interface UnderlaySpec {
   readonly cidr?: string | undefined;
   /** The nodes' default gateway. Absent: the first free address of `cidr`. */
   readonly router?: string | undefined;
-  /** Whether the router has a route for every node's podCIDR. Absent means false. */
+  /** Whether the router has a route for every node's podCIDR. Absent means true. */
   readonly podRoutes?: boolean | undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { LabEvent } from '../../protocol/event.ts';
 import type { PresentationAxis } from '../timeline/axis.ts';
+import { isLoss } from './effects.ts';
 import { type Place, place, placeOfEvent } from './place.ts';
 
 /** One leg of a packet's way: it waits at `fromPlace` from `restFrom`, leaves at `from` and is at `toPlace` from `to` on. */
@@ -13,7 +14,7 @@ export interface Motion {
   readonly restFrom: number;
   readonly from: number;
   readonly to: number;
-  /** A drop: the packet ends here for a reason. */
+  /** The packet is lost here: dropped, and not as the copy that every flood leaves with everyone. */
   readonly dropped: boolean;
 }
 
@@ -39,6 +40,8 @@ export const DROP_LINGER_BEATS = 5;
  */
 export class MotionIndex {
   readonly motions: Motion[] = [];
+  /** Legs that end in a loss, in order. */
+  readonly losses: Motion[] = [];
   private readonly buckets: number[][] = [];
   private readonly events: readonly LabEvent[];
   private readonly axis: PresentationAxis;
@@ -141,6 +144,7 @@ export class MotionIndex {
   private add(motion: Motion): void {
     const index = this.motions.length;
     this.motions.push(motion);
+    if (motion.dropped) this.losses.push(motion);
     this.byEvent.set(motion.event, index);
     const end = motion.to + (motion.dropped ? DROP_LINGER_BEATS : LINGER_BEATS);
     for (let bucket = Math.floor(motion.restFrom); bucket <= Math.floor(end); bucket++) {

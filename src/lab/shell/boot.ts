@@ -2,51 +2,41 @@ import type { SourceFile } from '../../protocol/engine.ts';
 import { FIRST_CLUSTER } from '../../scenario/first-cluster.ts';
 import { decodeLink } from '../../scenario/link.ts';
 import { createWorkerEngine } from '../../worker/client.ts';
-import { useLab } from '../stores/lab-store.ts';
-import { useUi } from './ui-store.ts';
+import { type LabStore, useLab } from '../stores/lab-store.ts';
 
-interface Linked {
-  readonly files: readonly SourceFile[] | undefined;
-  /** Why the link cannot be opened. */
-  readonly refusal: string | undefined;
-}
+type Opened = { readonly files: readonly SourceFile[]; readonly reason?: string };
 
-function readLink(): Linked {
+/** What the address asks for; the first cluster when it asks for nothing or for something that cannot be read. */
+function openAddress(): Opened {
   const fragment = location.hash.slice(1);
-  if (fragment === '') return { files: undefined, refusal: undefined };
-  const decoded = decodeLink(fragment);
-  return decoded.ok ? { files: decoded.value.files, refusal: undefined } : { files: undefined, refusal: decoded.error };
+  if (fragment === '') return { files: FIRST_CLUSTER };
+  const link = decodeLink(fragment);
+  return link.ok ? { files: link.value.files } : { files: FIRST_CLUSTER, reason: link.error };
 }
 
-/** Starts the engine with the linked scenario, else the first cluster. A bad link costs a notice, not the page. */
+/** Starts the engine, loads what the address asks for, and keeps the page's own marks up to date. */
 export async function boot(): Promise<void> {
-  const { files, refusal } = readLink();
-  try {
-    await useLab.getState().boot(createWorkerEngine(), files ?? FIRST_CLUSTER);
-  } catch (error) {
-    useLab.setState({ phase: 'crashed', notice: error instanceof Error ? error.message : String(error) });
-    return;
-  }
-  if (refusal !== undefined && useLab.getState().topology) useLab.setState({ notice: refusal });
-  if (files && !useLab.getState().topology && useLab.getState().problems.length > 0) await fallBack(files);
-  addEventListener('hashchange', () => void follow());
+  useLab.subscribe(mark);
+  const { files, reason } = openAddress();
+  const refused = await useLab.getState().boot(createWorkerEngine(), files, FIRST_CLUSTER);
+  if (useLab.getState().phase !== 'ready') return;
+  const first = refused.find((p) => p.severity === 'error');
+  const notice = reason ?? (first && `The link was read, but its cluster was refused: ${first.message}`);
+  if (notice !== undefined) useLab.setState({ notice: `${notice} The first cluster was loaded instead.` });
+  addEventListener('hashchange', () => void followAddress());
 }
 
-/** The linked files were read but refused: show them with their problems above a cluster that works. */
-async function fallBack(files: readonly SourceFile[]): Promise<void> {
-  const { problems } = useLab.getState();
-  if (!(await useLab.getState().load(FIRST_CLUSTER))) return;
-  useUi.getState().editFiles(files);
-  useLab.setState({
-    phase: 'ready',
-    problems,
-    notice: 'The linked scenario has errors and was not loaded. They are listed under Manifests.',
-  });
+async function followAddress(): Promise<void> {
+  const { files, reason } = openAddress();
+  if (reason !== undefined) useLab.setState({ notice: reason });
+  else if (!(await useLab.getState().load(files))) useLab.setState({ notice: 'The link was read, but its cluster was refused. See Manifests.' });
 }
 
-/** Another link was opened in this page. */
-async function follow(): Promise<void> {
-  const { files, refusal } = readLink();
-  if (refusal !== undefined) useLab.setState({ notice: refusal });
-  if (files && !(await useLab.getState().load(files))) useUi.getState().editFiles(files);
+/** For scripts that drive the page: whether it is there, and whether anything is going on. */
+function mark({ phase, pending, playing }: LabStore): void {
+  const { dataset } = document.documentElement;
+  const ready = phase === 'ready';
+  if (ready) dataset.ready = 'true';
+  else delete dataset.ready;
+  dataset.idle = String(ready && !pending && !playing);
 }

@@ -35,8 +35,7 @@ export interface LabStore {
   readonly tab: PanelTab;
   readonly lastSend: Extract<Input, { type: 'send' }> | undefined;
 
-  /** Loads `files`, or when they are refused `otherwise`; answers why they were refused, with nothing when they were not. */
-  boot(engine: Engine, files: readonly SourceFile[], otherwise: readonly SourceFile[]): Promise<readonly Problem[]>;
+  boot(engine: Engine, files: readonly SourceFile[]): Promise<void>;
   /** On problems what was loaded stays. Returns whether it was loaded. */
   load(files: readonly SourceFile[]): Promise<boolean>;
   /** Sends, then plays from the start of the new flow. */
@@ -97,14 +96,11 @@ export const useLab = create<LabStore>()((set, get) => {
     tab: 'journey',
     lastSend: undefined,
 
-    async boot(engine, files, otherwise) {
+    async boot(engine, files) {
       engine.onBatch((batch) => receive(batch.events, batch.epoch));
       set({ engine });
-      const loaded = await get().load(files);
-      const refused = loaded ? [] : get().problems;
-      if (!loaded && get().phase === 'booting') await get().load(otherwise);
+      await get().load(files);
       set({ phase: get().topology ? 'ready' : 'crashed' });
-      return refused;
     },
     async load(files) {
       const engine = get().engine;
