@@ -44,13 +44,6 @@ export function pointAlong(path: Path, share: number): Point {
   return points[0] as Point;
 }
 
-/** The first part of a way, up to a share 0..1 of it. */
-export function partOf(path: Path, share: number): readonly Point[] {
-  const distance = Math.max(0, Math.min(1, share)) * path.length;
-  const passed = path.points.filter((_, i) => (path.lengths[i] as number) < distance);
-  return [...passed, pointAlong(path, share)];
-}
-
 /**
  * The lines that packets run along: places as vertices, directed tracks between them. A packet that
  * goes from one place to another takes the shortest way, so it passes the chips in between in the

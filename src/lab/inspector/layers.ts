@@ -146,7 +146,7 @@ function hexOf(data: string): string {
 
 /** What a field was before, for each field whose value is another now. Frames of different protocols are not compared. */
 export function changesOf(before: readonly Layer[], after: readonly Layer[]): ReadonlyMap<string, string> {
-  const was = new Map(before.flatMap((layer) => layer.fields.map((f) => [`${layer.name} ${f.label}`, f.value] as const)));
+  const was = new Map<string, string>(before.flatMap((layer) => layer.fields.map((f) => [`${layer.name} ${f.label}`, f.value] as const)));
   const changes = new Map<string, string>();
   if (before.map((l) => l.name).join() !== after.map((l) => l.name).join()) return changes;
   for (const layer of after) {

@@ -35,7 +35,8 @@ export interface LabStore {
   readonly tab: PanelTab;
   readonly lastSend: Extract<Input, { type: 'send' }> | undefined;
 
-  boot(engine: Engine, files: readonly SourceFile[]): Promise<void>;
+  /** Loads `files`, or when they are refused `otherwise`; answers why they were refused, with nothing when they were not. */
+  boot(engine: Engine, files: readonly SourceFile[], otherwise: readonly SourceFile[]): Promise<readonly Problem[]>;
   /** On problems what was loaded stays. Returns whether it was loaded. */
   load(files: readonly SourceFile[]): Promise<boolean>;
   /** Sends, then plays from the start of the new flow. */
@@ -96,11 +97,14 @@ export const useLab = create<LabStore>()((set, get) => {
     tab: 'journey',
     lastSend: undefined,
 
-    async boot(engine, files) {
+    async boot(engine, files, otherwise) {
       engine.onBatch((batch) => receive(batch.events, batch.epoch));
       set({ engine });
-      await get().load(files);
+      const loaded = await get().load(files);
+      const refused = loaded ? [] : get().problems;
+      if (!loaded && get().phase === 'booting') await get().load(otherwise);
       set({ phase: get().topology ? 'ready' : 'crashed' });
+      return refused;
     },
     async load(files) {
       const engine = get().engine;
