@@ -12,7 +12,7 @@ export function compactFiles(files: readonly SourceFile[]): readonly SourceFile[
   return files.map((file) => {
     const documents = readDocuments(file);
     if (!documents) return file;
-    const stripped = documents.map(stripDocument);
+    const stripped = documents.map((document) => stripDocument(document));
     if (stripped.every((document, i) => document === documents[i])) return file;
     return { name: file.name, text: stripped.map((document) => stringify(document, { lineWidth: 0 })).join('---\n') };
   });
@@ -34,18 +34,17 @@ const KEPT_STATUS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Returns the document itself when there is nothing to take out. */
-function stripDocument(document: unknown): unknown {
+function stripDocument(document: unknown, listKind = ''): unknown {
   if (!isMapping(document)) return document;
   if (typeof document.kind === 'string' && document.kind.endsWith('List') && Array.isArray(document.items)) {
     const itemKind = document.kind.slice(0, -'List'.length);
-    const items = mapSame(document.items, (item) => stripObject(item, itemKind));
+    const items = mapSame(document.items, (item) => stripDocument(item, itemKind));
     return withField(withField(document, 'items', items), 'metadata', stripListMetadata(document.metadata));
   }
-  return stripObject(document, '');
+  return stripObject(document, listKind);
 }
 
-function stripObject(object: unknown, listKind: string): unknown {
-  if (!isMapping(object)) return object;
+function stripObject(object: Mapping, listKind: string): Mapping {
   const kind = typeof object.kind === 'string' ? object.kind : listKind;
   let result = withField(object, 'metadata', stripMetadata(object.metadata));
   result = withField(result, 'status', stripStatus(object.status, kind));

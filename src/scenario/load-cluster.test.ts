@@ -79,14 +79,14 @@ describe('the first cluster', () => {
 
 describe('workloads', () => {
   it('a DaemonSet on the host network that tolerates all is on every node, with the nodes\u2019 addresses', () => {
-    const plan = planOf(workload('DaemonSet', 'agent', '', '      hostNetwork: true\n      tolerations: [{ operator: Exists }]'));
+    const plan = planOf(workload('DaemonSet', 'probe', '', '      hostNetwork: true\n      tolerations: [{ operator: Exists }]'));
     expect(plan.pods.map((p) => p.node)).toEqual(['control-plane', 'worker-1', 'worker-2']);
     expect(plan.pods.map((p) => p.ip)).toEqual(plan.nodes.map((n) => n.ip));
-    expect(plan.pods.every((p) => p.hostNetwork && p.owner === 'DaemonSet/agent')).toBe(true);
+    expect(plan.pods.every((p) => p.hostNetwork && p.owner === 'DaemonSet/probe')).toBe(true);
   });
 
   it('a DaemonSet without tolerations stays off the control plane', () => {
-    expect(planOf(workload('DaemonSet', 'agent')).pods.map((p) => p.node)).toEqual(['worker-1', 'worker-2']);
+    expect(planOf(workload('DaemonSet', 'probe')).pods.map((p) => p.node)).toEqual(['worker-1', 'worker-2']);
   });
 
   it('a StatefulSet numbers its pods', () => {

@@ -10,6 +10,10 @@ export interface TextError {
 /** No manifest nests this deep; the recursion of readers does not go deeper. */
 export const DEPTH_MAX = 100;
 
+/** Words and marks in one document of the full parser, which keeps several hundred octets for each. Block style and JSON have no such limit. */
+const LEXEMES_MAX = 3_000_000;
+const TOO_MANY_LEXEMES = `has more than ${LEXEMES_MAX} words and marks in one document: cut it with ---, or save it in block style or as JSON`;
+
 /** Values that aliases may stand for in one document, counted as often as they are used: a few lines can ask for billions. */
 const ALIASED_VALUES_MAX = 1_000_000;
 
@@ -38,8 +42,14 @@ export function parseTrees(text: string): Result<readonly (ParsedNode | undefine
       trees.push(document.contents ?? undefined);
     }
   };
+  let lexemes = 0;
   for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) collect(composer.next(token));
+    for (const token of parser.next(lexeme)) {
+      // What follows such a token is read as the rest of an error, at great cost and to no use.
+      if (token.type === 'error') return err([{ offset: token.offset, message: token.message }]);
+      collect(composer.next(token));
+    }
+    if (++lexemes > LEXEMES_MAX) return err([{ offset: parser.offset, message: TOO_MANY_LEXEMES }]);
     if (parser.stack.length > DEPTH_MAX) return err([{ offset: parser.offset, message: `is nested more than ${DEPTH_MAX} levels deep` }]);
   }
   for (const token of parser.end()) collect(composer.next(token));

@@ -1,6 +1,6 @@
 import { packetText } from '../../explain/packet-text.ts';
 import { useLab } from '../stores/lab-store.ts';
-import { framedAt, frameBefore } from './at-playhead.ts';
+import { frameBefore, framedAt } from './at-playhead.ts';
 import './inspector.css';
 import { changesOf, type Layer, layersOf } from './layers.ts';
 
@@ -22,7 +22,9 @@ export function PacketInspector() {
         <p className="inspector-place">
           {event.netns.replace('/', ' ')}
           {event.device === undefined ? '' : `, ${event.device}`}
-          {changes.size > 0 && <span className="changed-count">{`${changes.size} ${changes.size === 1 ? 'field' : 'fields'} changed here`}</span>}
+          {changes.size > 0 && (
+            <span className="changed-count">{`${changes.size} ${changes.size === 1 ? 'field' : 'fields'} changed here`}</span>
+          )}
         </p>
       </div>
       {layers.map((layer) => (
@@ -40,7 +42,11 @@ function LayerFields({ layer, changes }: { readonly layer: Layer; readonly chang
         {layer.fields.map(({ label, value }) => {
           const old = changes.get(`${layer.name} ${label}`);
           return (
-            <div key={label} className={old === undefined ? 'field-row' : 'field-row is-changed'} data-changed={old !== undefined || undefined}>
+            <div
+              key={label}
+              className={old === undefined ? 'field-row' : 'field-row is-changed'}
+              data-changed={old !== undefined || undefined}
+            >
               <dt>{label}</dt>
               <dd className="mono">
                 {old !== undefined && (

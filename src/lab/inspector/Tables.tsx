@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useState } from 'react';
 import { viewAt } from '../../protocol/fold.ts';
 import type { NetnsView, Topology } from '../../protocol/view.ts';
-import { formatTime } from '../timeline/format.ts';
 import { useLab } from '../stores/lab-store.ts';
+import { formatTime } from '../timeline/format.ts';
 import { eventAt } from './at-playhead.ts';
 import './inspector.css';
 import { type TableText, tableRows } from './table-rows.ts';
@@ -42,9 +42,15 @@ export function Tables() {
             </option>
           ))}
         </select>
-        <p className="inspector-place">{tables ? `as at t = ${formatTime(state.timeNs)}` : 'as the engine holds it now: no packet has come here yet'}</p>
+        <p className="inspector-place">
+          {tables ? `as at t = ${formatTime(state.timeNs)}` : 'as the engine holds it now: no packet has come here yet'}
+        </p>
       </div>
-      {view ? tableRows(view, state.timeNs).map((table) => <Table key={table.title} table={table} />) : <p className="empty">No tables to show.</p>}
+      {view ? (
+        tableRows(view, state.timeNs).map((table) => <Table key={table.title} table={table} />)
+      ) : (
+        <p className="empty">No tables to show.</p>
+      )}
     </div>
   );
 }
@@ -65,10 +71,11 @@ function useAsked(id: string | undefined): NetnsView | undefined {
   useEffect(() => {
     let wanted = true;
     if (id === undefined) setView(undefined);
-    else engine?.inspect(id).then(
-      (answer) => wanted && setView(answer),
-      () => wanted && setView(undefined),
-    );
+    else
+      engine?.inspect(id).then(
+        (answer) => wanted && setView(answer),
+        () => wanted && setView(undefined),
+      );
     return () => {
       wanted = false;
     };
@@ -87,7 +94,7 @@ function Table({ table }: { readonly table: TableText }) {
         <p className="table-empty">empty</p>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
-        <div className="table-scroll" role="region" aria-label={`${table.title}, table`} tabIndex={0}>
+        <section className="table-scroll" aria-label={`${table.title}, table`} tabIndex={0}>
           <table className="table mono">
             <thead>
               <tr>
@@ -108,7 +115,7 @@ function Table({ table }: { readonly table: TableText }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
     </section>
   );

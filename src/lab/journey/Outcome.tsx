@@ -28,7 +28,8 @@ export function Outcome({ summary, flows }: { readonly summary: FlowSummary; rea
       </div>
       {outcome ? (
         <p>
-          <strong data-kind={outcome.kind}>{over ? TITLES[outcome.kind] : `Ends: ${TITLES[outcome.kind].toLowerCase()}`}</strong> {outcome.detail}
+          <strong data-kind={outcome.kind}>{over ? TITLES[outcome.kind] : `Ends: ${TITLES[outcome.kind].toLowerCase()}`}</strong>{' '}
+          {outcome.detail}
         </p>
       ) : (
         <p>

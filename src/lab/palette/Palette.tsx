@@ -2,49 +2,56 @@ import * as Ariakit from '@ariakit/react';
 import { useMemo, useState } from 'react';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
-import { allCommands, type Command, matching } from './commands.ts';
+import { type Command, commandsOf } from './commands.ts';
 import './palette.css';
 
+const SHOWN_MAX = 40;
+
+/** Every word that was typed is somewhere in the title. */
+function matches(command: Command, words: readonly string[]): boolean {
+  const title = command.title.toLowerCase();
+  return words.every((word) => title.includes(word));
+}
+
 export function Palette() {
-  const topology = useLab((s) => s.topology);
   const close = useScreen((s) => s.close);
-  const [text, setText] = useState('');
-  const commands = useMemo(() => allCommands(topology), [topology]);
-  const found = matching(commands, text);
+  const topology = useLab((s) => s.topology);
+  const [typed, setTyped] = useState('');
+  const commands = useMemo(() => commandsOf(topology), [topology]);
+  const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = commands.filter((command) => matches(command, words)).slice(0, SHOWN_MAX);
   const run = (command: Command): void => {
     close();
     command.run();
   };
   return (
-    <Ariakit.Dialog open onClose={close} className="dialog palette" aria-label="Commands" backdrop={<div className="backdrop" />}>
-      <Ariakit.ComboboxProvider open setValue={setText}>
+    <Ariakit.Dialog open onClose={close} className="dialog palette" aria-label="Command palette" backdrop={<div className="backdrop" />}>
+      <Ariakit.ComboboxProvider open includesBaseElement={false} focusLoop value={typed} setValue={setTyped}>
         <Ariakit.Combobox
-          autoFocus
-          autoSelect="always"
           className="palette-input"
-          aria-label="Command, node or pod"
-          placeholder="Command, node or pod"
+          placeholder="What to do, or which pod or node to look at"
+          aria-label="Command"
+          autoSelect="always"
+          autoFocus
           data-testid="palette-input"
         />
         <Ariakit.ComboboxList className="palette-list" aria-label="Commands" alwaysVisible>
-          {found.map((command) => (
+          {shown.map((command) => (
             <Ariakit.ComboboxItem
-              key={command.name}
+              key={command.title}
               className="palette-item"
               focusOnHover
-              hideOnClick={false}
               setValueOnClick={false}
+              hideOnClick={false}
               onClick={() => run(command)}
             >
-              <span>{command.name}</span>
-              {command.hint !== '' && <span className="palette-hint">{command.hint}</span>}
+              <span>{command.title}</span>
+              <span className="palette-note">{command.note}</span>
             </Ariakit.ComboboxItem>
           ))}
         </Ariakit.ComboboxList>
       </Ariakit.ComboboxProvider>
-      <p className={found.length === 0 ? 'palette-none' : 'visually-hidden'} role="status">
-        {found.length === 0 ? 'No command, node or pod of that name' : `${found.length} found`}
-      </p>
+      {shown.length === 0 && <p className="palette-none">Nothing is called that here.</p>}
     </Ariakit.Dialog>
   );
 }

@@ -1,58 +1,48 @@
 import type { Topology } from '../../protocol/view.ts';
-import { share } from '../share/ShareButton.tsx';
+import { applyShare } from '../share/share.ts';
 import { sendNext } from '../shell/actions.ts';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
 
 export interface Command {
-  readonly name: string;
-  readonly hint: string;
+  readonly title: string;
+  /** The key that does the same, or what kind of thing it is. */
+  readonly note: string;
   readonly run: () => void;
 }
 
-/** What the palette offers at most at once. */
-const SHOWN_MAX = 60;
-
-function actions(): readonly Command[] {
+/** Found by their title; nodes and pods after everything that can be done. */
+export function commandsOf(topology: Topology | undefined): readonly Command[] {
   const lab = useLab.getState();
   const screen = useScreen.getState();
+  const places = topology ? [...topology.nodes, ...topology.externals, ...topology.pods.filter((p) => !p.hostNetwork)] : [];
   return [
-    { name: 'Send a packet', hint: 'Space', run: sendNext },
-    { name: 'Send from and to', hint: '', run: () => screen.open('send') },
-    { name: lab.playing ? 'Pause' : 'Play', hint: 'P', run: () => lab.setPlaying(!lab.playing) },
-    { name: 'Step', hint: '→', run: () => lab.step(1) },
-    { name: 'Step back', hint: '←', run: () => lab.step(-1) },
-    { name: 'To the start', hint: 'Home', run: () => lab.seek(0) },
-    { name: 'To the end', hint: 'End', run: () => lab.seek(lab.length) },
-    { name: 'Manifests', hint: '', run: () => screen.open('manifests') },
-    {
-      name: 'Share: copy the link',
-      hint: '',
-      run: () => void share().then((said) => useLab.setState({ notice: said })),
-    },
-    { name: screen.theme === 'dark' ? 'Light theme' : 'Dark theme', hint: 'T', run: screen.toggleTheme },
-    { name: 'Keys', hint: '?', run: () => screen.open('shortcuts') },
+    { title: 'Send a packet', note: 'Space', run: sendNext },
+    { title: 'Send ...', note: 'form', run: () => screen.open('send') },
+    { title: lab.playing ? 'Pause' : 'Play', note: 'P', run: () => lab.setPlaying(!lab.playing) },
+    { title: 'To the start', note: 'Home', run: () => lab.seek(0) },
+    { title: 'To the end', note: 'End', run: () => lab.seek(lab.length) },
+    { title: 'Next drop', note: 'timeline', run: nextDrop },
+    { title: 'Show the journey', note: 'panel', run: () => lab.show('journey') },
+    { title: 'Show the packet', note: 'panel', run: () => lab.show('packet') },
+    { title: 'Show the tables', note: 'panel', run: () => lab.show('tables') },
+    { title: 'Edit manifests', note: 'drawer', run: () => screen.open('manifests') },
+    { title: 'Share: copy the link', note: 'link', run: () => void applyShare() },
+    { title: screen.theme === 'dark' ? 'Light theme' : 'Dark theme', note: 'T', run: screen.toggleTheme },
+    { title: 'Keys', note: '?', run: () => screen.open('shortcuts') },
+    ...places.map(
+      ({ netns }): Command => ({
+        title: netns.replace('/', ' '),
+        note: 'tables',
+        run: () => lab.inspect(netns),
+      }),
+    ),
   ];
 }
 
-function places(topology: Topology | undefined): readonly Command[] {
-  if (!topology) return [];
-  const { inspect } = useLab.getState();
-  const nodes = topology.nodes.map((n) => ({ name: `Inspect node ${n.name}`, hint: '', run: () => inspect(n.netns) }));
-  const pods = topology.pods.map((p) => ({ name: `Inspect pod ${p.namespace}/${p.name}`, hint: p.node, run: () => inspect(p.netns) }));
-  return [...nodes, ...pods];
-}
-
-export const allCommands = (topology: Topology | undefined): readonly Command[] => [...actions(), ...places(topology)];
-
-/** Commands that hold every word of `text`. */
-export function matching(commands: readonly Command[], text: string): readonly Command[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const found: Command[] = [];
-  for (const command of commands) {
-    const name = command.name.toLowerCase();
-    if (words.every((word) => name.includes(word))) found.push(command);
-    if (found.length === SHOWN_MAX) break;
-  }
-  return found;
+function nextDrop(): void {
+  const { recording, position, seek } = useLab.getState();
+  const index = recording.events.findIndex((event, i) => i >= position && event.type === 'drop');
+  if (index >= 0) seek(index + 1);
+  else useLab.setState({ notice: 'Nothing was dropped from here to the end of the recording.' });
 }

@@ -1,4 +1,6 @@
+import { Send } from 'lucide-react';
 import { type FormEvent, useMemo, useState } from 'react';
+import type { Input } from '../../protocol/engine.ts';
 import type { ProbeProtocol } from '../../protocol/event.ts';
 import type { Topology } from '../../protocol/view.ts';
 import { Modal } from '../../widgets/Modal.tsx';
@@ -7,101 +9,125 @@ import { useLab } from '../stores/lab-store.ts';
 import { defaultSend } from './default-send.ts';
 import './send.css';
 
-const PROTOCOLS: readonly (readonly [ProbeProtocol, string])[] = [
-  ['http', 'HTTP request'],
-  ['tcp', 'TCP connection'],
-  ['udp', 'UDP datagram'],
-  ['icmp', 'ICMP echo (ping)'],
+/** As many as a list of suggestions is good for; what is typed need not be among them. */
+const SUGGESTIONS_MAX = 50;
+
+const PROTOCOLS: readonly (readonly [ProbeProtocol, string, string])[] = [
+  ['http', 'HTTP', 'GET / over a new TCP connection'],
+  ['tcp', 'TCP', 'connect, then close'],
+  ['udp', 'UDP', 'one datagram, and the answer if one comes'],
+  ['icmp', 'ICMP', 'one echo request, as ping sends it'],
 ];
-/** More names than this are typed, not chosen. */
-const NAMES_MAX = 500;
-
-function placesOf(topology: Topology | undefined): readonly string[] {
-  if (!topology) return [];
-  const pods = topology.pods.slice(0, NAMES_MAX).map((p) => `pod/${p.namespace}/${p.name}`);
-  return [...pods, ...topology.nodes.map((n) => n.netns), 'external'];
-}
-
-/** `host:80` apart; a URL stays whole. */
-function splitTarget(target: string): { readonly host: string; readonly port: string } {
-  const parts = /^([^:]+):(\d+)$/.exec(target);
-  return parts ? { host: parts[1] as string, port: parts[2] as string } : { host: target, port: '' };
-}
 
 export function SendDialog() {
-  const topology = useLab((s) => s.topology);
-  const send = useLab((s) => s.send);
   const close = useScreen((s) => s.close);
-  const places = useMemo(() => placesOf(topology), [topology]);
-  const [initial] = useState(() => useScreen.getState().draft ?? useLab.getState().lastSend ?? (topology && defaultSend(topology)));
-  const [from, setFrom] = useState(initial?.from ?? places[0] ?? '');
-  const [host, setHost] = useState(() => splitTarget(initial?.to ?? '').host);
-  const [port, setPort] = useState(() => splitTarget(initial?.to ?? '').port);
-  const [protocol, setProtocol] = useState<ProbeProtocol>(initial?.protocol ?? 'http');
-  const isUrl = host.includes('://');
-  const takesPort = protocol !== 'icmp' && !isUrl;
+  const topology = useLab((s) => s.topology);
+  const lastSend = useLab((s) => s.lastSend);
+  const pending = useLab((s) => s.pending);
+  const send = useLab((s) => s.send);
+  const start = lastSend ?? (topology && defaultSend(topology));
+  const [from, setFrom] = useState(start?.from ?? '');
+  const [to, setTo] = useState(start?.to ?? '');
+  const [protocol, setProtocol] = useState<ProbeProtocol>(start?.protocol ?? 'http');
+  const [count, setCount] = useState('1');
+  const sources = useMemo(() => (topology ? sourcesOf(topology) : []), [topology]);
+  const targets = useMemo(() => (topology ? targetsOf(topology) : []), [topology]);
 
   const submit = (event: FormEvent): void => {
     event.preventDefault();
+    const times = Math.max(1, Math.round(Number(count)) || 1);
+    const input: Extract<Input, { type: 'send' }> = {
+      type: 'send',
+      from: from.trim(),
+      to: to.trim(),
+      protocol,
+      ...(times > 1 ? { count: times } : {}),
+    };
     close();
-    const to = takesPort && port !== '' ? `${host.trim()}:${port}` : host.trim();
-    void send({ type: 'send', from: from.trim(), to, protocol });
+    void send(input);
   };
   return (
     <Modal title="Send" onClose={close}>
       <form className="send-form" onSubmit={submit}>
-        <datalist id="places">
-          {places.map((place) => (
-            <option key={place} value={place} />
+        <Suggested label="From" testId="send-from" value={from} onChange={setFrom} all={sources} placeholder="pod/default/client" />
+        <Suggested
+          label="To"
+          testId="send-to"
+          value={to}
+          onChange={setTo}
+          all={targets}
+          placeholder="10.244.2.2:80, a URL, or pod/NS/NAME:PORT"
+        />
+        <fieldset className="protocols">
+          <legend>Protocol</legend>
+          {PROTOCOLS.map(([value, label, what]) => (
+            <label key={value} className="protocol">
+              <input type="radio" name="protocol" value={value} checked={protocol === value} onChange={() => setProtocol(value)} />
+              <b>{label}</b> <span>{what}</span>
+            </label>
           ))}
-        </datalist>
-        <label className="send-wide">
-          From
-          <input className="field mono" data-testid="send-from" list="places" required value={from} onChange={(e) => setFrom(e.target.value)} />
+        </fieldset>
+        <label className="send-count">
+          How many
+          <input className="field" type="number" min={1} max={100} value={count} onChange={(event) => setCount(event.target.value)} />
         </label>
-        <label className="send-wide">
-          To
-          <input
-            className="field mono"
-            data-testid="send-to"
-            list="places"
-            required
-            value={host}
-            onChange={(e) => setHost(e.target.value)}
-            aria-describedby="send-to-help"
-          />
-          <span id="send-to-help" className="send-help">
-            A pod, a node, external, or any IPv4 address
-          </span>
-        </label>
-        <label>
-          Protocol
-          <select className="field" data-testid="send-protocol" value={protocol} onChange={(e) => setProtocol(e.target.value as ProbeProtocol)}>
-            {PROTOCOLS.map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Port
-          <input
-            className="field mono"
-            data-testid="send-port"
-            type="number"
-            min={1}
-            max={65535}
-            disabled={!takesPort}
-            placeholder={takesPort ? 'first that it serves' : ''}
-            value={takesPort ? port : ''}
-            onChange={(e) => setPort(e.target.value)}
-          />
-        </label>
-        <button type="submit" className="button button-primary send-wide" data-testid="send-submit">
-          Send
+        <button
+          type="submit"
+          className="button button-primary"
+          data-testid="send-submit"
+          disabled={pending || from.trim() === '' || to.trim() === ''}
+        >
+          <Send size={16} aria-hidden="true" /> Send
         </button>
       </form>
     </Modal>
   );
 }
+
+interface SuggestedProps {
+  readonly label: string;
+  readonly testId: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  readonly all: readonly string[];
+  readonly placeholder: string;
+}
+
+function Suggested({ label, testId, value, onChange, all, placeholder }: SuggestedProps) {
+  const shown = useMemo(() => all.filter((name) => name.includes(value) || all.includes(value)).slice(0, SUGGESTIONS_MAX), [all, value]);
+  return (
+    <label className="send-field">
+      {label}
+      <input
+        className="field mono"
+        data-testid={testId}
+        list={`${testId}-list`}
+        value={value}
+        placeholder={placeholder}
+        autoComplete="off"
+        spellCheck={false}
+        required
+        onChange={(event) => onChange(event.target.value)}
+      />
+      <datalist id={`${testId}-list`}>
+        {shown.map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
+    </label>
+  );
+}
+
+const sourcesOf = ({ pods, nodes, externals }: Topology): readonly string[] => [
+  ...pods.map((p) => `pod/${p.namespace}/${p.name}`),
+  ...nodes.map((n) => n.netns),
+  ...externals.filter((e) => e.role === 'client').map(() => 'external'),
+];
+
+const targetsOf = ({ pods, nodes }: Topology): readonly string[] => [
+  ...pods.flatMap((p) => {
+    const ref = `pod/${p.namespace}/${p.name}`;
+    return [...p.containers.flatMap((c) => c.listens.map((l) => `${ref}:${l.port}`)), ref];
+  }),
+  ...nodes.map((n) => n.netns),
+];

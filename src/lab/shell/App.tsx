@@ -36,6 +36,7 @@ export function App() {
       <aside className="side" aria-label="Details">
         <Panel />
       </aside>
+      {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: outside of sectioning content a footer is a landmark, which takes a name */}
       <footer className="bottom" aria-label="Playback">
         <Timeline />
       </footer>

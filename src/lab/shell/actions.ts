@@ -1,5 +1,5 @@
-import { useLab } from '../stores/lab-store.ts';
 import { defaultSend, sendBetween } from '../send/default-send.ts';
+import { useLab } from '../stores/lab-store.ts';
 
 /** What the space bar does: the last thing again, or the first thing there is to send. */
 export function sendNext(): void {

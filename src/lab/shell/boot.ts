@@ -29,7 +29,8 @@ export async function boot(): Promise<void> {
 async function followAddress(): Promise<void> {
   const { files, reason } = openAddress();
   if (reason !== undefined) useLab.setState({ notice: reason });
-  else if (!(await useLab.getState().load(files))) useLab.setState({ notice: 'The link was read, but its cluster was refused. See Manifests.' });
+  else if (!(await useLab.getState().load(files)))
+    useLab.setState({ notice: 'The link was read, but its cluster was refused. See Manifests.' });
 }
 
 /** For scripts that drive the page: whether it is there, and whether anything is going on. */

@@ -1,15 +1,11 @@
 import { create } from 'zustand';
-import type { Input } from '../../protocol/engine.ts';
 
 export type Overlay = 'send' | 'manifests' | 'palette' | 'shortcuts';
 export type Theme = 'light' | 'dark';
-export type Traffic = Extract<Input, { type: 'send' }>;
 
 interface ScreenStore {
   readonly overlay: Overlay | undefined;
   readonly theme: Theme;
-  /** What the send form opens with. */
-  readonly draft: Traffic | undefined;
   open(overlay: Overlay): void;
   close(): void;
   toggleTheme(): void;
@@ -21,7 +17,6 @@ const THEME_KEY = 'hoplab.theme';
 export const useScreen = create<ScreenStore>()((set, get) => ({
   overlay: undefined,
   theme: document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light',
-  draft: undefined,
   open: (overlay) => set({ overlay }),
   close: () => set({ overlay: undefined }),
   toggleTheme() {
