@@ -1,108 +1,149 @@
-import AxeBuilder from '@axe-core/playwright';
-import { expect, type Page, test } from '@playwright/test';
+import { expect } from '@playwright/test';
+import { TWO_PODS, test } from './lab-page.ts';
 
-async function open(page: Page, fragment = ''): Promise<void> {
-  await page.goto(`./${fragment}`);
-  await expect(page.locator('html')).toHaveAttribute('data-ready', 'true');
-}
-
-const idle = (page: Page) => expect(page.locator('html')).toHaveAttribute('data-idle', 'true');
-
-/** Sends with the space bar and goes to the end of the recording. */
-async function sendToTheEnd(page: Page): Promise<void> {
-  await page.locator('body').press('Space');
-  await expect(page.getByTestId('journey-outcome')).toContainText('200');
-  await page.locator('body').press('End');
-  await idle(page);
-}
-
-async function position(page: Page): Promise<{ at: number; of: number }> {
-  const [at, of] = ((await page.getByTestId('timeline-position').textContent()) ?? '').match(/\d+/g) ?? [];
-  return { at: Number(at), of: Number(of) };
-}
-
-test('the page opens with a working cluster', async ({ page }) => {
-  await open(page);
-  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-  const canvas = page.getByTestId('canvas');
-  for (const name of ['worker-1', 'worker-2', 'client']) await expect(canvas.getByText(name, { exact: true }).first()).toBeVisible();
+test('the page opens with a working cluster on it', async ({ lab, page }) => {
+  await lab.open();
+  await expect(lab.onCanvas('node/worker-1')).toContainText('worker-1');
+  await expect(lab.onCanvas('node/worker-2')).toContainText('podCIDR 10.244.2.0/24');
+  await expect(lab.onCanvas('pod/default/client')).toContainText('10.244.1.2');
+  await expect(page.getByTestId('journey')).toContainText('No packet yet');
+  expect(await lab.timeline()).toEqual({ position: 0, length: 0 });
 });
 
-test('the space bar sends a packet across nodes, and the journey tells it', async ({ page }) => {
-  await open(page);
-  await sendToTheEnd(page);
-  const { at, of } = await position(page);
-  expect(of).toBeGreaterThan(100);
-  expect(at).toBe(of);
-  expect(await page.getByTestId('journey-hop').count()).toBeGreaterThan(5);
+test('the space bar sends the first packet, and it is answered', async ({ lab }) => {
+  await lab.open();
+  await lab.sendAndSkip();
+  await expect(lab.outcome).toContainText('client');
+  await expect(lab.outcome).toContainText('200 OK');
+  expect((await lab.timeline()).length).toBeGreaterThan(100);
 });
 
-test('journey and timeline agree, stepping back and forward', async ({ page }) => {
-  await open(page);
-  await sendToTheEnd(page);
-  const end = await position(page);
-  for (let i = 1; i <= 5; i++) {
-    await page.locator('body').press('ArrowLeft');
-    expect((await position(page)).at).toBe(end.at - i);
-  }
-  await page.locator('body').press('Home');
-  expect((await position(page)).at).toBe(0);
-  for (let i = 1; i <= 12; i++) await page.locator('body').press('ArrowRight');
-  expect((await position(page)).at).toBe(12);
-  const current = page.locator('[data-testid=journey-hop][aria-current=step]');
-  await expect(current).toHaveCount(1);
-  expect(Number(await current.getAttribute('data-index'))).toBeLessThan(12);
+test('playing moves the playhead by itself, and pauses at once', async ({ lab, page }) => {
+  await lab.open();
+  await page.keyboard.press('Space');
+  await expect.poll(async () => (await lab.timeline()).position).toBeGreaterThan(3);
+  await page.keyboard.press('p');
+  await lab.idle();
+  const paused = await lab.timeline();
+  expect(paused.position).toBeLessThan(paused.length);
+  await page.keyboard.press('ArrowRight');
+  expect((await lab.timeline()).position).toBe(paused.position + 1);
 });
 
-test('a hop that is chosen moves the playhead there', async ({ page }) => {
-  await open(page);
-  await sendToTheEnd(page);
-  await page.locator('body').press('Home');
-  await idle(page);
-  const hop = page.getByTestId('journey-hop').nth(3);
-  const index = Number(await hop.getAttribute('data-index'));
-  await hop.click();
-  expect((await position(page)).at).toBe(index + 1);
+test('journey, timeline and canvas agree', async ({ lab, page }) => {
+  await lab.open();
+  await lab.sendAndSkip();
+  const far = lab.onCanvas('node/worker-2').locator('.box');
+  await expect(far).toHaveClass(/box-touched/);
+
+  await page.keyboard.press('Home');
+  const first = page.getByTestId('journey-hop').first();
+  await first.click();
+  await expect(first).toHaveAttribute('aria-current', 'step');
+  expect((await lab.timeline()).position).toBe(Number(await first.getAttribute('data-index')) + 1);
+  await expect(far).not.toHaveClass(/box-touched/);
+
+  const arp = page.getByTestId('journey-hop').filter({ hasText: 'Waits until the MAC address of 10.244.1.1 is known' }).first();
+  await arp.click();
+  await expect(lab.currentHop).toContainText('10.244.1.1');
+  expect((await lab.timeline()).position).toBe(Number(await arp.getAttribute('data-index')) + 1);
+
+  // The other way round: the timeline moves, and the journey marks the hop that is there.
+  await page.keyboard.press('End');
+  await expect(lab.currentHop).toHaveCount(1);
+  const { position } = await lab.timeline();
+  expect(Number(await lab.currentHop.getAttribute('data-index')) + 1).toBeLessThanOrEqual(position);
+  await expect(far).toHaveClass(/box-touched/);
 });
 
-test('a manifest with an error is refused with its place, and the cluster stays', async ({ page }) => {
-  await open(page);
-  await page.getByTestId('open-manifests').click();
-  const editor = page.locator('.cm-content');
-  await editor.fill('apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  nodeName: nowhere\n  containers:\n    - name: nginx\n      image: nginx\n');
-  await page.getByTestId('apply-manifests').click();
-  const problem = page.getByTestId('problem').first();
-  await expect(problem).toContainText('nowhere');
-  await expect(problem).toContainText('6');
+test('going back takes back what the tables had learned', async ({ lab, page }) => {
+  await lab.open();
+  await lab.sendAndSkip();
+  await page.getByTestId('tab-tables').click();
+  await page.getByTestId('tables-netns').selectOption('pod/default/client');
+  const tables = page.getByTestId('tables');
+  const learned = '0a:58:0a:f4:01:01';
+  await expect(tables).toContainText(learned);
+  await page.getByTestId('tab-journey').click();
   await page.keyboard.press('Escape');
-  await expect(page.getByTestId('canvas').getByText('client', { exact: true }).first()).toBeVisible();
+  for (let i = 0; i < 3; i++) await page.getByTestId('timeline-step-back').click();
+  const { position, length } = await lab.timeline();
+  expect(position).toBe(length - 3);
+  await page.getByTestId('timeline-scrubber').focus();
+  await page.keyboard.press('Home');
+  expect((await lab.timeline()).position).toBe(0);
+  await page.getByTestId('tab-tables').click();
+  await expect(tables).toBeVisible();
+  await expect(tables).not.toContainText(learned);
 });
 
-test('a link brings the scenario back', async ({ page, context }) => {
-  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-  await open(page);
+test('bad YAML is refused with its place, and the cluster stays', async ({ lab, page }) => {
+  await lab.open();
+  await lab.apply('apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\nspec:\n  containers: "none"\n');
+  await expect(page.getByTestId('problem').first()).toContainText(':6');
+  await page.keyboard.press('Escape');
+  await expect(lab.onCanvas('pod/default/client')).toBeVisible();
+  await lab.sendAndSkip();
+  await expect(lab.outcome).toContainText('200 OK');
+});
+
+test('text that is not YAML at all is refused as well', async ({ lab, page }) => {
+  await lab.open();
+  await lab.apply('kind: [Pod\n  }: {');
+  await expect(page.getByTestId('problem').first()).toBeVisible();
+  await expect(page.getByTestId('scenario-title')).toContainText('From pod to pod');
+});
+
+test('manifests of one’s own become the cluster', async ({ lab, page }) => {
+  await lab.open();
+  await lab.apply(TWO_PODS);
+  await page.keyboard.press('Escape');
+  await expect(page.getByTestId('scenario-title')).toHaveText('Two pods on one node');
+  await expect(lab.onCanvas('pod/default/answers')).toBeVisible();
+  await expect(lab.onCanvas('node/worker-1')).toHaveCount(0);
+  await lab.sendAndSkip();
+  await expect(lab.outcome).toBeVisible();
+});
+
+test('manifests can be dropped on the window', async ({ lab, page }) => {
+  await lab.open();
+  const data = await page.evaluateHandle((text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], 'two-pods.yaml', { type: 'application/yaml' }));
+    return transfer;
+  }, TWO_PODS);
+  for (const type of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', type, { dataTransfer: data });
+  await expect(page.getByTestId('scenario-title')).toHaveText('Two pods on one node');
+  await expect(lab.onCanvas('pod/default/asks')).toBeVisible();
+});
+
+test('a link carries the whole scenario to another browser', async ({ lab, page, browser }) => {
+  await lab.open();
+  await lab.apply(TWO_PODS);
+  await page.keyboard.press('Escape');
   await page.getByTestId('share').click();
-  await expect.poll(() => new URL(page.url()).hash.length).toBeGreaterThan(100);
-  const hash = new URL(page.url()).hash;
-  const other = await context.newPage();
-  await open(other, hash);
-  await expect(other.getByTestId('notice')).toHaveCount(0);
-  await expect(other.getByTestId('canvas').getByText('client', { exact: true }).first()).toBeVisible();
+  await expect.poll(() => page.evaluate(() => location.hash.length)).toBeGreaterThan(50);
+  const link = await page.evaluate(() => location.href);
+  expect(link.length).toBeLessThan(2000);
+
+  const stranger = await browser.newContext();
+  const other = await stranger.newPage();
+  await other.goto(link);
+  await expect(other.getByTestId('scenario-title')).toHaveText('Two pods on one node');
+  await expect(other.getByTestId('rf__node-pod/default/answers')).toBeVisible();
+  await stranger.close();
 });
 
-test('a link that is cut short says so and shows the first cluster', async ({ page }) => {
-  await open(page, '#v1.AAAA');
-  await expect(page.getByTestId('notice')).toContainText('cut short');
-  await expect(page.getByTestId('canvas').getByText('client', { exact: true }).first()).toBeVisible();
+test('a link that cannot be read says so and opens the first cluster', async ({ lab, page }) => {
+  await lab.open('#v1:nonsense');
+  await expect(page.getByTestId('notice')).toBeVisible();
+  await expect(lab.onCanvas('pod/default/client')).toBeVisible();
 });
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`nothing stands in the way of assistive technology, ${colorScheme}`, async ({ browser }) => {
-    const page = await browser.newPage({ colorScheme });
-    await open(page);
-    await sendToTheEnd(page);
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`)).toEqual([]);
-    await page.close();
-  });
-}
+test('dragging from one pod to another sends', async ({ lab, page }) => {
+  await lab.open();
+  await lab.onCanvas('pod/default/client').dragTo(lab.onCanvas('node/worker-1').getByText('worker-1'));
+  await expect.poll(async () => (await lab.timeline()).length).toBeGreaterThan(0);
+  await lab.skipToEnd();
+  await expect(page.getByTestId('journey-outcome')).toContainText('worker-1');
+});

@@ -17,7 +17,7 @@ describe('frames', () => {
     expect(sent.kind).toBe('l3');
     expect(sentence(event('rx', { otherHost: false }, { frame: SYN, device: 'veth1' })).title).toBe('SYN arrives at veth1');
     expect(sentence(event('rx', { otherHost: true }, { frame: SYN, device: 'veth1' })).title).toBe(
-      'SYN arrives at veth1, addressed to another station',
+      'SYN arrives at veth1; the destination MAC is not this device’s own',
     );
   });
 

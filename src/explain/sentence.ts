@@ -182,7 +182,7 @@ function transmitted(event: EventOf<'tx'>): Sentence {
 function received(event: EventOf<'rx'>): Sentence {
   const at = `${subject(event.frame)} arrives at ${event.device ?? 'a device'}`;
   return {
-    title: event.data.otherHost && event.frame ? `${at}, addressed to another station` : at,
+    title: event.data.otherHost ? `${at}; the destination MAC is not this device’s own` : at,
     detail: frameDetail(event.frame),
     kind: frameKind(event),
     reference: frameReference(event.frame, kernel('net/core/dev.c', '__netif_receive_skb_core')),

@@ -1,0 +1,44 @@
+import AxeBuilder from '@axe-core/playwright';
+import { expect, type Page } from '@playwright/test';
+import { test } from './lab-page.ts';
+
+/** What axe finds, in words: rule, and where. */
+async function violations(page: Page): Promise<string[]> {
+  const { violations: found } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze();
+  return found.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target.join(' ')}: ${failureSummary}`));
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test.describe(`in the ${colorScheme} theme`, () => {
+    test.use({ colorScheme });
+
+    test('the first cluster is accessible', async ({ lab, page }) => {
+      await lab.open();
+      await expect(page.locator(`html[data-theme="${colorScheme}"]`)).toBeAttached();
+      expect(await violations(page)).toEqual([]);
+    });
+
+    test('a packet’s journey is accessible', async ({ lab, page }) => {
+      await lab.open();
+      await lab.sendAndSkip();
+      expect(await violations(page)).toEqual([]);
+      for (const tab of ['tab-packet', 'tab-tables']) {
+        await page.getByTestId(tab).click();
+        expect(await violations(page)).toEqual([]);
+      }
+    });
+
+    test('dialogs are accessible', async ({ lab, page }) => {
+      await lab.open();
+      for (const opener of ['open-send', 'open-manifests', 'open-palette']) {
+        await page.getByTestId(opener).click();
+        await expect(page.getByRole('dialog')).toBeVisible();
+        expect(await violations(page)).toEqual([]);
+        await page.keyboard.press('Escape');
+        await expect(page.getByRole('dialog')).toHaveCount(0);
+      }
+    });
+  });
+}
