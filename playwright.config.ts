@@ -15,9 +15,8 @@ export default defineConfig({
   outputDir: 'node_modules/.cache/hoplab/browser',
   forbidOnly: true,
   retries: 0,
-  workers: 2,
-  fullyParallel: true,
-  timeout: 30_000,
+  workers: 1,
+  timeout: 60_000,
   reporter: 'list',
   use: { ...devices['Desktop Chrome'], baseURL, launchOptions, viewport: { width: 1280, height: 720 }, trace: 'retain-on-failure' },
   webServer: {

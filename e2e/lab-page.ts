@@ -21,12 +21,14 @@ export class LabPage {
   /** Sends with the space bar, and goes to the end of the recording without watching it play. */
   async sendAndSkip(): Promise<void> {
     const before = await this.timeline();
+    await this.page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
     await this.page.keyboard.press('Space');
     await expect.poll(async () => (await this.timeline()).length).toBeGreaterThan(before.length);
     await this.skipToEnd();
   }
 
   async skipToEnd(): Promise<void> {
+    await this.page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
     await this.page.keyboard.press('End');
     await this.idle();
     const { position, length } = await this.timeline();
@@ -55,6 +57,11 @@ export class LabPage {
 
   get outcome(): Locator {
     return this.page.getByTestId('journey-outcome');
+  }
+
+  async closeDialog(): Promise<void> {
+    await this.page.keyboard.press('Escape');
+    await expect(this.page.getByRole('dialog')).toHaveCount(0);
   }
 
   /** Replaces the text of the manifests and applies it. */

@@ -4,7 +4,7 @@ import { packetText } from '../explain/packet-text.ts';
 import { sentence } from '../explain/sentence.ts';
 import { goldenLine, toStep } from '../explain/step.ts';
 import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
-import { encodeLink } from '../scenario/link.ts';
+import { encodeLink } from '../scenario/encode-link.ts';
 import { type Arguments, oneOf, optional, parseArguments, required, UsageError, wholeNumber } from './arguments.ts';
 import { loadWorld, readFiles } from './manifest-files.ts';
 import { stateText } from './state-text.ts';

@@ -30,6 +30,7 @@ describe('what kubectl prints is read without the full parser', () => {
     ['empty collections', 'a: {}\nb: [] # none\n', { a: {}, b: [] }],
     ['literal blocks', 'a: |\n  one\n\n    two # no comment\nb: |-\n  three\n\n# comment\nc: d\n', { a: 'one\n\n  two # no comment\n', b: 'three', c: 'd' }],
     ['scalars broken over lines', "a: one\n  two\nb: 'three\n  four'\nc: d\n", { a: 'one two', b: 'three four', c: 'd' }],
+    ['double quotes broken over lines', 'a: "one\n  two\n  \\ three \\"four\\""\nb: c\n', { a: 'one two  three "four"', b: 'c' }],
     ['the keys of managed fields', 'f:status:\n  k:{"type":"Ready"}:\n    .: {}\n    f:type: {}\n', { 'f:status': { 'k:{"type":"Ready"}': { '.': {}, 'f:type': {} } } }],
     ['Windows line ends', 'a: |\r\n  one\r\n  two\r\nb: c\r\n', { a: 'one\ntwo\n', b: 'c' }],
     ['keys with a meaning in JavaScript', 'constructor: a\ntoString: b\n', { constructor: 'a', toString: 'b' }],
@@ -44,7 +45,7 @@ describe('anything else is left to the full parser', () => {
   it.each([
     'a: [1]\n', 'a: {b: c}\n', 'a: &x b\n', 'a: *x\n', 'a: !!str 1\n', 'a: >\n  b\n', 'a: |2\n  b\n', 'a: |+\n  b\n', 'a:\tb\n', '? a\n: b\n', '<<: a\n', '"a": b\n',
     'a: b: c\n', 'a: b\na: c\n', 'a:\na: c\n', 'a: 1\n b: 2\n', ' a: 1\n', 'a:\n    b: 1\n  c: 2\n', '- - a\n', '1: a\n', 'true: a\n', 'a: 0x1f\n', 'a: .inf\n', '__proto__: a\n', '%YAML 1.2\n---\na: b\n',
-    'a: b\n...\n', 'text\n', '', '# comment\n', '--- a\n', 'a: "b\n  c"\n', "a: 'b'c\n", "a: 'b'#c\n", 'a: b\n  c: d\n', 'a: b # c\n  d\n', 'a: b\n\n  c\n', 'a: @b\n', 'a: `b`\n', 'a: - b\n', 'a : b\n', '{{ a }}: b\n', 'a: {{ b }}\n', 'a: |\n  b',
+    'a: b\n...\n', 'text\n', '', '# comment\n', '--- a\n', 'a: "b\\\n  c"\n', 'a: "b\n\n  c"\n', 'a: "b\nc"\n', 'a: "\\x41"\n', "a: 'b'c\n", "a: 'b'#c\n", 'a: b\n  c: d\n', 'a: b # c\n  d\n', 'a: b\n\n  c\n', 'a: @b\n', 'a: `b`\n', 'a: - b\n', 'a : b\n', '{{ a }}: b\n', 'a: {{ b }}\n', 'a: |\n  b',
     `${'a:\n'.split('').join('')}${Array.from({ length: 60 }, (_, i) => `${' '.repeat(i + 1)}a:\n`).join('')}`,
   ])('%j', (text) => {
     expect(readBlockYaml(text)).toBeUndefined();

@@ -32,6 +32,9 @@ const HASH = 0x23;
 const HYPHEN = 0x2d;
 const COLON = 0x3a;
 
+/** Annotations with long texts have some hundred. */
+const QUOTED_LINES_MAX = 1000;
+
 /** What the core schema (YAML 1.2 section 10.3.2) reads as something else than a string. */
 const NULL = /^(?:~|[Nn]ull|NULL)$/;
 const BOOLEAN = /^(?:[Tt]rue|TRUE|[Ff]alse|FALSE)$/;
@@ -170,7 +173,7 @@ class BlockReader {
     const rest = this.text.slice(at, this.end);
     switch (rest[0]) {
       case '"':
-        return this.doubleQuoted(rest);
+        return this.doubleQuoted(rest, indent);
       case "'":
         return this.singleQuoted(rest, indent);
       case '|':
@@ -190,27 +193,34 @@ class BlockReader {
     return value;
   }
 
-  private doubleQuoted(rest: string): string {
-    const match = /^("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")(?: *| +#.*)$/.exec(rest);
-    if (!match) throw GIVE_UP;
-    this.nextLine();
-    // These escapes mean the same in JSON.
-    return JSON.parse(match[1] as string);
+  private doubleQuoted(rest: string, indent: number): string {
+    const whole = this.quoted(rest, indent, /^"(?:[^"\\]|\\["\\/bfnrt ]|\\u[0-9a-fA-F]{4})*"/, /^"(?:[^"\\]|\\["\\/bfnrt ]|\\u[0-9a-fA-F]{4})*$/);
+    // But for the escaped space, which Go's printer needs at the beginning of a line, these escapes mean the same in JSON.
+    return JSON.parse(whole.replaceAll(/\\(.)/g, (escape, character) => (character === ' ' ? ' ' : escape)));
   }
 
-  /** Go's YAML printer breaks long strings at spaces; each such break stands for one space. */
   private singleQuoted(rest: string, indent: number): string {
+    return this.quoted(rest, indent, /^'(?:[^']|'')*'/, /^'(?:[^']|'')*$/)
+      .slice(1, -1)
+      .replaceAll("''", "'");
+  }
+
+  /** A quoted scalar with its quotes. Go's YAML printer breaks long ones at spaces; each such break stands for one space. */
+  private quoted(rest: string, indent: number, closed: RegExp, open: RegExp): string {
     let whole = rest;
-    for (;;) {
-      const match = /^'((?:[^']|'')*)'(?: *| +#.*)$/.exec(whole);
-      if (match) {
+    for (let lines = 1; ; lines++) {
+      const match = closed.exec(whole)?.[0];
+      if (match !== undefined) {
+        if (!/^(?: *| +#.*)$/.test(whole.slice(match.length))) throw GIVE_UP;
         this.nextLine();
-        return (match[1] as string).replaceAll("''", "'");
+        return match;
       }
-      if (!/^'(?:[^']|'')*$/.test(whole)) throw GIVE_UP;
+      whole = whole.replace(/ +$/, '');
+      // Matching again from the start with every line would take long for a text of many.
+      if (!open.test(whole) || lines > QUOTED_LINES_MAX) throw GIVE_UP;
       this.rawLine();
       if (this.isOver || this.content === this.end || this.indent <= indent) throw GIVE_UP;
-      whole = `${whole.replace(/ +$/, '')} ${this.text.slice(this.content, this.end)}`;
+      whole += ` ${this.text.slice(this.content, this.end)}`;
     }
   }
 

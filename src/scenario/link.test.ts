@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { deflateSync, strToU8, zlibSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { FIRST_CLUSTER } from './first-cluster.ts';
-import { decodeLink, encodeLink } from './link.ts';
+import { encodeLink } from './encode-link.ts';
+import { decodeLink } from './link.ts';
 
 describe('a link', () => {
   it('brings the files back as they were', () => {

@@ -1,7 +1,6 @@
 import { deflateSync, Inflate, strFromU8, strToU8 } from 'fflate';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SourceFile } from '../protocol/engine.ts';
-import { compactFiles } from './compact-manifests.ts';
 
 /**
  * A scenario's link: `v1.` and base64url (RFC 4648 section 5) of four octets of Adler-32 (RFC 1950)
@@ -12,9 +11,9 @@ const VERSION = 1;
 const INFLATED_LENGTH_MAX = 8 * 1024 * 1024;
 const CHUNK = 4096;
 
-/** Files come back as they were, but for those that hold derived fields or Secrets: see `compactFiles`. */
-export function encodeLink(files: readonly SourceFile[]): string {
-  const json = strToU8(JSON.stringify(compactFiles(files).map((f) => [f.name, f.text])));
+/** The files as they are; `encodeLink` leaves out first what a link need not carry. Apart, so that a page that only opens links loads no YAML. */
+export function packLink(files: readonly SourceFile[]): string {
+  const json = strToU8(JSON.stringify(files.map((f) => [f.name, f.text])));
   const packed = deflateSync(json, { level: 9 });
   const bytes = new Uint8Array(4 + packed.length);
   new DataView(bytes.buffer).setUint32(0, adler32(json));

@@ -11,7 +11,7 @@ export interface TextError {
 export const DEPTH_MAX = 100;
 
 /** Words and marks in one document of the full parser, which keeps several hundred octets for each. Block style and JSON have no such limit. */
-const LEXEMES_MAX = 3_000_000;
+const LEXEMES_MAX = 1_000_000;
 const TOO_MANY_LEXEMES = `has more than ${LEXEMES_MAX} words and marks in one document: cut it with ---, or save it in block style or as JSON`;
 
 /** Values that aliases may stand for in one document, counted as often as they are used: a few lines can ask for billions. */

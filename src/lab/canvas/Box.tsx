@@ -39,12 +39,24 @@ export const Box = memo(function Box({ data: { box } }: NodeProps<BoxNode>) {
   );
 });
 
+/** A name too long for its box loses its middle: the workload and the random end tell pods apart. */
+function PodName({ name }: { readonly name: string }) {
+  const cut = name.lastIndexOf('-');
+  if (cut < 1 || name.length < 16) return <div className="pod-name">{name}</div>;
+  return (
+    <div className="pod-name pod-name-long">
+      <span>{name.slice(0, cut)}</span>
+      <span>{name.slice(cut)}</span>
+    </div>
+  );
+}
+
 function Inside({ box }: { readonly box: SceneBox }) {
   switch (box.kind) {
     case 'pod':
       return (
         <>
-          <div className="pod-name">{box.pod.name}</div>
+          <PodName name={box.pod.name} />
           <div className="pod-containers">
             {box.containers.map((c) => (
               <span key={c.name} className={c.problem === undefined ? '' : 'pod-problem'} title={c.problem ?? c.image}>

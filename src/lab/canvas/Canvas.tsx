@@ -204,7 +204,7 @@ function useFit(scene: Scene, host: RefObject<HTMLElement | null>): void {
     if (!element || width === 0) return;
     const fit = (): void => {
       const { clientWidth, clientHeight } = element;
-      const zoom = Math.min((clientWidth - 40) / width, (clientHeight - 40) / height, 1.3);
+      const zoom = Math.min((clientWidth - 28) / width, (clientHeight - 32) / height, 1.3);
       if (zoom <= 0) return;
       void setViewport({ zoom, x: (clientWidth - width * zoom) / 2, y: (clientHeight - height * zoom) / 2 });
     };

@@ -1,7 +1,8 @@
 import { formatCidr, formatIp } from '../../protocol/address.ts';
+import type { HookName } from '../../protocol/event.ts';
 import type { DeviceView, NodeView, PodView } from '../../protocol/view.ts';
 import { type SceneDraft, uplinkOf } from './layout.ts';
-import { CHIPS, DEVICE, NODE, nodeWidth, POD, ROOT } from './measure.ts';
+import { CHIP, DEVICE, NODE, nodeWidth, POD, ROOT } from './measure.ts';
 import { type Place, place } from './place.ts';
 import type { Rect } from './scene.ts';
 import type { Point } from './tracks.ts';
@@ -11,42 +12,50 @@ interface NodeInput {
   readonly pods: readonly PodView[];
   readonly focusPods: ReadonlySet<string>;
   readonly devices: readonly DeviceView[];
+  /** Pods beside each other. */
+  readonly columns: number;
   readonly x: number;
   readonly y: number;
 }
 
-const CELLS = NODE.columns * NODE.rowsMax;
+const cellsOf = (columns: number): number => columns * NODE.rowsMax;
+
+/** As many columns as the fullest node of a scene needs. */
+export const columnsFor = (podsMax: number): number => (podsMax <= NODE.columns.narrow ? NODE.columns.narrow : NODE.columns.wide);
 
 /** Pods that get a box of their own, in their order; the last cell stands for the others when there are too many. */
 export function podsDrawn(
   pods: readonly PodView[],
   focusPods: ReadonlySet<string>,
+  columns: number,
 ): { readonly drawn: readonly PodView[]; readonly more: number } {
   const own = pods.filter((p) => !p.hostNetwork);
-  if (own.length <= CELLS) return { drawn: own, more: 0 };
-  const wanted = new Set(own.filter((p) => focusPods.has(p.netns)).slice(0, CELLS - 1));
+  const cells = cellsOf(columns);
+  if (own.length <= cells) return { drawn: own, more: 0 };
+  const wanted = new Set(own.filter((p) => focusPods.has(p.netns)).slice(0, cells - 1));
   for (const pod of own) {
-    if (wanted.size >= CELLS - 1) break;
+    if (wanted.size >= cells - 1) break;
     wanted.add(pod);
   }
   return { drawn: own.filter((p) => wanted.has(p)), more: own.length - wanted.size };
 }
 
-const rowsOf = (count: number): number => Math.min(NODE.rowsMax, Math.max(1, Math.ceil(count / NODE.columns)));
+const rowsOf = (count: number, columns: number): number => Math.min(NODE.rowsMax, Math.max(1, Math.ceil(count / columns)));
 
-export function nodeHeight(pods: number): number {
-  const rows = rowsOf(pods);
+export function nodeHeight(pods: number, columns: number): number {
+  const rows = rowsOf(pods, columns);
   return NODE.header + rows * POD.height + rows * POD.gapY + (rows - 1) * ROOT.vethPitch + ROOT.height + NODE.padding;
 }
 
 /** Adds one node to the draft and returns where its uplink leaves it. */
 export function layoutNode(draft: SceneDraft, input: NodeInput): Point {
   const { node, pods, x, y } = input;
-  const rows = rowsOf(pods.length);
+  const rows = rowsOf(pods.length, input.columns);
+  const width = nodeWidth(input.columns);
   const rootTop = y + NODE.header + rows * (POD.height + POD.gapY);
   const extra = (rows - 1) * ROOT.vethPitch;
-  const root: Rect = { x: x + NODE.padding, y: rootTop, width: nodeWidth - 2 * NODE.padding, height: ROOT.height + extra };
-  const frame: Rect = { x, y, width: nodeWidth, height: root.y + root.height + NODE.padding - y };
+  const root: Rect = { x: x + NODE.padding, y: rootTop, width: width - 2 * NODE.padding, height: ROOT.height + extra };
+  const frame: Rect = { x, y, width, height: root.y + root.height + NODE.padding - y };
   draft.boxes.push({
     ...frame,
     id: node.netns,
@@ -67,18 +76,18 @@ interface PortAt {
 }
 
 function layoutPods(draft: SceneDraft, input: NodeInput, root: Rect, rows: number): readonly PortAt[] {
-  const { node, x, y } = input;
-  const { drawn, more } = podsDrawn(input.pods, input.focusPods);
+  const { node, x, y, columns } = input;
+  const { drawn, more } = podsDrawn(input.pods, input.focusPods, columns);
   const ports: PortAt[] = [];
   const cell = (index: number): Rect => ({
-    x: x + NODE.padding + (index % NODE.columns) * (POD.width + POD.gapX),
-    y: y + NODE.header + Math.floor(index / NODE.columns) * (POD.height + POD.gapY),
+    x: x + NODE.padding + (index % columns) * (POD.width + POD.gapX),
+    y: y + NODE.header + Math.floor(index / columns) * (POD.height + POD.gapY),
     width: POD.width,
     height: POD.height,
   });
   drawn.forEach((pod, index) => {
     const rect = cell(index);
-    const row = Math.floor(index / NODE.columns);
+    const row = Math.floor(index / columns);
     draft.boxes.push({
       ...rect,
       id: pod.netns,
@@ -115,7 +124,7 @@ function layoutPods(draft: SceneDraft, input: NodeInput, root: Rect, rows: numbe
     ports.push({ x: centre, device: pod.hostVeth });
   });
   if (more > 0) {
-    const rect = cell(CELLS - 1);
+    const rect = cell(cellsOf(columns) - 1);
     draft.boxes.push({
       ...rect,
       id: `${node.netns}/more`,
@@ -162,7 +171,7 @@ function layoutPodInside(draft: SceneDraft, pod: PodView, rect: Rect): void {
   const middle = rect.x + rect.width / 2;
   const ip = place(pod.netns, 'routing');
   const process = place(pod.netns, 'process');
-  tracks.add(ip, { x: middle, y: rect.y + 70 });
+  tracks.add(ip, { x: middle, y: rect.y + 72 });
   tracks.add(process, { x: middle, y: rect.y + 42 });
   for (const spot of ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']) tracks.alias(place(pod.netns, spot), ip);
   addDevice(
@@ -178,7 +187,7 @@ function layoutPodInside(draft: SceneDraft, pod: PodView, rect: Rect): void {
   tracks.add(loopback, { x: rect.x + rect.width - 20, y: rect.y + 16 });
   tracks.alias(`${loopback}:in`, loopback);
   tracks.alias(`${loopback}:out`, loopback);
-  tracks.connectBoth(loopback, ip, [{ x: rect.x + rect.width - 20, y: rect.y + 70 }]);
+  tracks.connectBoth(loopback, ip, [{ x: rect.x + rect.width - 20, y: rect.y + 72 }]);
   lit.set(ip, { x: rect.x + 8, y: rect.y + 60, width: rect.width - 16, height: 20 });
   lit.set(process, { x: rect.x + 8, y: rect.y + 31, width: rect.width - 16, height: 22 });
 }
@@ -205,48 +214,35 @@ function layoutRoot(draft: SceneDraft, input: NodeInput, root: Rect, extra: numb
     cables.push({ id: `${node.netns}|${id}`, kind: 'track', netns: [node.netns], places: [from, to], points });
   };
 
-  // The IP layer.
-  const chipY = top + ROOT.chips;
-  const chipMiddle = chipY + ROOT.chipHeight / 2;
-  const gap = (inner - CHIPS.reduce((sum, chip) => sum + chip.width, 0)) / (CHIPS.length - 1);
-  let chipX = left;
-  const centre: Record<string, number> = {};
-  for (const chip of CHIPS) {
-    const rect: Rect = { x: chipX, y: chipY, width: chip.width, height: ROOT.chipHeight };
-    boxes.push({ ...rect, id: at(chip.hook), kind: 'hook', hook: chip.hook, netns: node.netns, label: `${chip.hook} on ${node.name}` });
-    lit.set(at(chip.hook), rect);
-    centre[chip.hook] = chipX + chip.width / 2;
-    tracks.add(at(chip.hook), { x: chipX + chip.width / 2, y: chipMiddle });
-    chipX += chip.width + gap;
-  }
-  const x = (name: string): number => centre[name] as number;
-  for (const [from, to] of [
-    ['PREROUTING', 'routing'],
-    ['routing', 'FORWARD'],
-    ['FORWARD', 'POSTROUTING'],
-  ] as const) {
-    track(`${from}-${to}`, at(from), at(to), [
-      { x: x(from), y: chipMiddle },
-      { x: x(to), y: chipMiddle },
-    ]);
-  }
-
-  // Local delivery: in by INPUT, out by OUTPUT, the node's own processes between them.
-  const localY = top + ROOT.local;
-  const localMiddle = localY + ROOT.localHeight / 2;
-  const hostPods = input.pods.filter((p) => p.hostNetwork);
-  const local = [
-    { hook: 'INPUT' as const, x: x('routing') - 30, width: 60 },
-    { hook: 'OUTPUT' as const, x: x('POSTROUTING') - 96, width: 68 },
-  ];
-  for (const { hook, x: hookX, width } of local) {
-    const rect: Rect = { x: hookX, y: localY, width, height: ROOT.localHeight };
+  // The IP layer: the hooks on the way in and out at the sides, what decides between them in the middle.
+  const chip = (hook: HookName | 'routing', chipX: number, y: number, height: number): Point => {
+    const rect: Rect = { x: chipX, y: top + y, width: CHIP[hook], height };
     boxes.push({ ...rect, id: at(hook), kind: 'hook', hook, netns: node.netns, label: `${hook} on ${node.name}` });
     lit.set(at(hook), rect);
-    tracks.add(at(hook), { x: hookX + width / 2, y: localMiddle });
-  }
-  const processX = x('routing') + 30 + 14;
-  const processRect: Rect = { x: processX, y: localY, width: x('POSTROUTING') - 96 - 14 - processX, height: ROOT.localHeight };
+    const centre = { x: chipX + rect.width / 2, y: rect.y + height / 2 };
+    tracks.add(at(hook), centre);
+    return centre;
+  };
+  const right = left + inner;
+  const middleX = left + inner / 2;
+  const pre = chip('PREROUTING', left, ROOT.hooks, ROOT.hookHeight);
+  const post = chip('POSTROUTING', right - CHIP.POSTROUTING, ROOT.hooks, ROOT.hookHeight);
+  const deciders = CHIP.routing + CHIP.gap + CHIP.FORWARD;
+  const routing = chip('routing', middleX - deciders / 2, ROOT.routing, ROOT.hookHeight);
+  const forward = chip('FORWARD', middleX + deciders / 2 - CHIP.FORWARD, ROOT.routing, ROOT.hookHeight);
+  track('PREROUTING-routing', at('PREROUTING'), at('routing'), [pre, { x: pre.x, y: routing.y }, routing]);
+  track('routing-FORWARD', at('routing'), at('FORWARD'), [routing, forward]);
+  track('FORWARD-POSTROUTING', at('FORWARD'), at('POSTROUTING'), [forward, { x: post.x, y: forward.y }, post]);
+
+  // Local delivery: in by INPUT, out by OUTPUT, the node's own processes between them.
+  const hostPods = input.pods.filter((p) => p.hostNetwork);
+  const inX = pre.x + CHIP.gap;
+  const outX = post.x - CHIP.gap - CHIP.OUTPUT;
+  const toLocal = chip('INPUT', inX, ROOT.local, ROOT.localHeight);
+  const fromLocal = chip('OUTPUT', outX, ROOT.local, ROOT.localHeight);
+  const processX = inX + CHIP.INPUT + CHIP.gap;
+  const processRect: Rect = { x: processX, y: top + ROOT.local, width: outX - CHIP.gap - processX, height: ROOT.localHeight };
+  const process = { x: processRect.x + processRect.width / 2, y: toLocal.y };
   boxes.push({
     ...processRect,
     id: at('process'),
@@ -256,39 +252,27 @@ function layoutRoot(draft: SceneDraft, input: NodeInput, root: Rect, extra: numb
     label: `Processes in the root network namespace of ${node.name}${hostPods.length > 0 ? `: ${hostPods.map((p) => p.name).join(', ')}` : ''}`,
   });
   lit.set(at('process'), processRect);
-  tracks.add(at('process'), { x: processRect.x + processRect.width / 2, y: localMiddle });
-  track('routing-INPUT', at('routing'), at('INPUT'), [
-    { x: x('routing'), y: chipMiddle },
-    { x: x('routing'), y: localMiddle },
-  ]);
-  track('INPUT-process', at('INPUT'), at('process'), [
-    { x: x('routing'), y: localMiddle },
-    { x: processRect.x + processRect.width / 2, y: localMiddle },
-  ]);
-  track('process-OUTPUT', at('process'), at('OUTPUT'), [
-    { x: processRect.x + processRect.width / 2, y: localMiddle },
-    { x: x('POSTROUTING') - 62, y: localMiddle },
-  ]);
-  track('OUTPUT-POSTROUTING', at('OUTPUT'), at('POSTROUTING'), [
-    { x: x('POSTROUTING') - 62, y: localMiddle },
-    { x: x('POSTROUTING'), y: localMiddle },
-    { x: x('POSTROUTING'), y: chipMiddle },
-  ]);
+  tracks.add(at('process'), process);
+  const landing = routing.y + (toLocal.y - routing.y) / 2;
+  track('routing-INPUT', at('routing'), at('INPUT'), [routing, { x: routing.x, y: landing }, { x: toLocal.x, y: landing }, toLocal]);
+  track('INPUT-process', at('INPUT'), at('process'), [toLocal, process]);
+  track('process-OUTPUT', at('process'), at('OUTPUT'), [process, fromLocal]);
+  track('OUTPUT-POSTROUTING', at('OUTPUT'), at('POSTROUTING'), [fromLocal, { x: post.x, y: fromLocal.y }, post]);
   // An outgoing packet is routed before OUTPUT; it has no line of its own on the map.
   tracks.connect(at('process'), at('routing'));
   tracks.connect(at('routing'), at('OUTPUT'));
   // A bridge or neighbour answer to a local process leaves without a route decision in view.
 
   layoutBridge(draft, input, { x: left, y: top + ROOT.bridge, width: inner, height: ROOT.bridgeHeight }, ports, {
-    x: x('PREROUTING'),
-    out: x('POSTROUTING'),
-    y: chipMiddle,
+    x: pre.x,
+    out: post.x,
+    y: pre.y,
   });
 
   // The uplink.
   const uplink = uplinkOf(input.devices);
   const address = input.devices.find((d) => d.name === uplink)?.addresses[0];
-  const uplinkRect: Rect = { x: x('routing') + 24, y: top + ROOT.uplink, width: 178, height: ROOT.uplinkHeight };
+  const uplinkRect: Rect = { x: middleX - CHIP.uplink / 2, y: top + ROOT.uplink, width: CHIP.uplink, height: ROOT.uplinkHeight };
   const middle = uplinkRect.x + uplinkRect.width / 2;
   boxes.push({
     ...uplinkRect,
@@ -307,17 +291,19 @@ function layoutRoot(draft: SceneDraft, input: NodeInput, root: Rect, extra: numb
   track('uplink-PREROUTING', device, at('PREROUTING'), [
     { x: middle - 24, y: uplinkMiddle },
     { x: middle - 24, y: corridor },
-    { x: x('PREROUTING'), y: corridor },
-    { x: x('PREROUTING'), y: chipMiddle },
+    { x: pre.x, y: corridor },
+    pre,
   ]);
   track('POSTROUTING-uplink', at('POSTROUTING'), device, [
-    { x: x('POSTROUTING'), y: chipMiddle },
-    { x: x('POSTROUTING'), y: corridor },
+    post,
+    { x: post.x, y: corridor },
     { x: middle + 24, y: corridor },
     { x: middle + 24, y: uplinkMiddle },
   ]);
 
-  const conntrack: Rect = { x: root.x + root.width - ROOT.padding - 92, y: uplinkRect.y + 4, width: 92, height: 22 };
+  // Between the hooks that it works in, in the room that they leave.
+  const room = { from: left + CHIP.PREROUTING, to: right - CHIP.POSTROUTING };
+  const conntrack: Rect = { x: (room.from + room.to - CHIP.conntrack) / 2, y: top + ROOT.hooks + 2, width: CHIP.conntrack, height: 24 };
   boxes.push({ ...conntrack, id: at('conntrack'), kind: 'conntrack', netns: node.netns, label: `Connection tracking on ${node.name}` });
   lit.set(at('conntrack'), conntrack);
   return { x: middle, y: uplinkRect.y + uplinkRect.height };

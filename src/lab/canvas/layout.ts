@@ -1,6 +1,6 @@
 import { formatIp } from '../../protocol/address.ts';
 import type { DeviceView, NodeView, PodView, Topology } from '../../protocol/view.ts';
-import { layoutNode, nodeHeight } from './layout-node.ts';
+import { columnsFor, layoutNode, nodeHeight } from './layout-node.ts';
 import { FLEET, NODE, nodeWidth, OUTSIDE, UNDERLAY } from './measure.ts';
 import { netnsOfPlace, type Place, place, spotOfPlace } from './place.ts';
 import type { Cable, Rect, Scene, SceneBox } from './scene.ts';
@@ -53,21 +53,23 @@ export function layoutScene(input: LayoutInput): Scene {
   });
   const draft: SceneDraft = { boxes: [], cables: [], lit: new Map(), tracks };
 
-  const height = Math.max(...drawn.map((node) => nodeHeight(podsOf(input, node).length)), 0);
+  const columns = columnsFor(Math.max(...drawn.map((node) => podsOf(input, node).filter((p) => !p.hostNetwork).length), 0));
+  const own = (node: NodeView): number => nodeHeight(podsOf(input, node).length, columns);
+  const height = Math.max(...drawn.map(own), 0);
   let x = 0;
   const uplinks: { node: NodeView; point: Point }[] = [];
   for (const node of drawn) {
-    const own = nodeHeight(podsOf(input, node).length);
     const point = layoutNode(draft, {
       node,
       pods: podsOf(input, node),
       focusPods: input.focus.pods,
       devices: input.devices(node.netns),
+      columns,
       x,
-      y: height - own,
+      y: height - own(node),
     });
     uplinks.push({ node, point });
-    x += nodeWidth + NODE.gap;
+    x += nodeWidth(columns) + NODE.gap;
   }
   if (hidden > 0) {
     const pods = topology.pods.length - drawn.reduce((n, node) => n + podsOf(input, node).length, 0);
@@ -85,7 +87,7 @@ export function layoutScene(input: LayoutInput): Scene {
     tracks.add(FLEET_PLACE, { x: x + FLEET.width / 2, y: rect.y + rect.height });
     x += FLEET.width + NODE.gap;
   }
-  const width = Math.max(x - NODE.gap, nodeWidth);
+  const width = Math.max(x - NODE.gap, nodeWidth(columns));
   const bottom = layoutOutside(draft, input, { top: height + UNDERLAY.gap, width, uplinks, hidden: hidden > 0 });
   return { boxes: draft.boxes, cables: draft.cables, lit: draft.lit, tracks, width, height: bottom };
 }

@@ -16,7 +16,8 @@ export function PacketInspector() {
   const before = frameBefore(recording, event);
   const changes = before ? changesOf(layersOf(before), layers) : new Map<string, string>();
   return (
-    <div className="inspector" data-testid="packet-inspector">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+    <section className="inspector" aria-label="Packet" data-testid="packet-inspector" tabIndex={0}>
       <div className="inspector-head">
         <p className="mono">{packetText(frame)}</p>
         <p className="inspector-place">
@@ -30,14 +31,14 @@ export function PacketInspector() {
       {layers.map((layer) => (
         <LayerFields key={layer.name} layer={layer} changes={changes} />
       ))}
-    </div>
+    </section>
   );
 }
 
 function LayerFields({ layer, changes }: { readonly layer: Layer; readonly changes: ReadonlyMap<string, string> }) {
   return (
     <section className={`layer layer-${layer.kind}`} aria-label={layer.name}>
-      <h3 className="layer-name">{layer.name}</h3>
+      <h2 className="layer-name">{layer.name}</h2>
       <dl className={layer.name === 'HTTP' ? 'fields fields-text' : 'fields'}>
         {layer.fields.map(({ label, value }) => {
           const old = changes.get(`${layer.name} ${label}`);

@@ -10,6 +10,9 @@ import { type TableText, tableRows } from './table-rows.ts';
 /** A list of choices longer than this is no list; the map and the palette reach the rest. */
 const CHOICES_MAX = 400;
 
+/** Tables whose rows are one long line each; they wrap. */
+const LONG: ReadonlySet<string> = new Set(['Routes', 'Conntrack', 'Sysctls']);
+
 /** Every table of one namespace as it is at the playhead. */
 export function Tables() {
   const chosen = useLab((s) => s.netns);
@@ -86,16 +89,16 @@ function useAsked(id: string | undefined): NetnsView | undefined {
 function Table({ table }: { readonly table: TableText }) {
   return (
     <section className="table-section" aria-label={table.title}>
-      <h3 className="layer-name">
+      <h2 className="layer-name">
         {table.title} <span className="table-count">{table.rows.length}</span>
         <code>{table.command}</code>
-      </h3>
+      </h2>
       {table.rows.length === 0 ? (
         <p className="table-empty">empty</p>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
         <section className="table-scroll" aria-label={`${table.title}, table`} tabIndex={0}>
-          <table className="table mono">
+          <table className={`table mono${LONG.has(table.title) ? ' table-long' : ''}`}>
             <thead>
               <tr>
                 {table.columns.map((column) => (

@@ -69,7 +69,7 @@ export function Editor({ ref, text, onChange, onApply }: EditorProps) {
           yaml(),
           syntaxHighlighting(COLOURS),
           LOOK,
-          EditorView.contentAttributes.of({ 'aria-label': 'Manifests, YAML' }),
+          EditorView.contentAttributes.of({ 'aria-label': 'Manifests, YAML', tabindex: '0' }),
           keymap.of([{ key: 'Mod-Enter', run: apply }, ...defaultKeymap, ...historyKeymap, ...searchKeymap, indentWithTab]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) calls.current.onChange(update.state.doc.toString());

@@ -127,7 +127,7 @@ const sourcesOf = ({ pods, nodes, externals }: Topology): readonly string[] => [
 const targetsOf = ({ pods, nodes }: Topology): readonly string[] => [
   ...pods.flatMap((p) => {
     const ref = `pod/${p.namespace}/${p.name}`;
-    return [...p.containers.flatMap((c) => c.listens.map((l) => `${ref}:${l.port}`)), ref];
+    return [...new Set(p.containers.flatMap((c) => c.listens.map((l) => `${ref}:${l.port}`))), ref];
   }),
   ...nodes.map((n) => n.netns),
 ];
