@@ -3,7 +3,7 @@ import { chromiumLaunchOptions } from './scripts/chromium.mjs';
 import { freePort } from './scripts/free-port.mjs';
 
 // Playwright reads this file once more in every worker; the environment hands the port on.
-process.env.HOPLAB_TEST_PORT ??= String(await freePort());
+process.env.HOPLAB_TEST_PORT ??= String(await freePort(20_000 + (process.pid % 10_000)));
 const baseURL = `http://localhost:${process.env.HOPLAB_TEST_PORT}`;
 
 const launchOptions = await chromiumLaunchOptions();
@@ -12,7 +12,7 @@ if (!launchOptions) throw new Error('There is no Chromium to test with: run npm 
 /** The browser tests run the built app, served as `npm start` serves it. */
 export default defineConfig({
   testDir: 'e2e',
-  outputDir: 'node_modules/.cache/hoplab/browser',
+  outputDir: `node_modules/.cache/hoplab/browser-${process.env.HOPLAB_TEST_PORT}`,
   forbidOnly: true,
   retries: 0,
   workers: 1,

@@ -10,7 +10,8 @@ import { installPackages, root } from './packages.mjs';
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 /** @typedef {{ name: string, about: string, run: () => Promise<{ count: Count, output: string }> }} Stage */
 
-const REPORTS = join(root, 'node_modules/.cache/hoplab/reports');
+/** Of this run alone: two may go on in one folder. */
+const REPORTS = join(root, 'node_modules/.cache/hoplab', `reports-${process.pid}`);
 
 /** @type {Stage[]} */
 const STAGES = [
@@ -59,6 +60,7 @@ for (const { name, about, run } of STAGES) {
   total.failed += count.failed;
   total.skipped += count.skipped;
 }
+rmSync(REPORTS, { recursive: true, force: true });
 console.log(`\n${tally(total)}`);
 process.exitCode = total.failed > 0 || total.skipped > 0 ? 1 : 0;
 

@@ -111,6 +111,7 @@ export class World {
         { name: 'client', netns: CLIENT, role: 'client', ip: underlay.outsideClient },
       ],
       services: plan.services,
+      traffic: plan.traffic,
       notModelled: plan.notModelled,
       problems: plan.problems,
     };

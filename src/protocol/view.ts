@@ -1,5 +1,5 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from './address.ts';
-import type { ConntrackView, NeighbourView, RouteView, SocketView } from './event.ts';
+import type { ConntrackView, NeighbourView, ProbeProtocol, RouteView, SocketView } from './event.ts';
 
 /** What a client of a probe sees in the end; exactly one of these. */
 export type OutcomeKind = 'connected' | 'refused' | 'unreachable' | 'timeout' | 'dns-failure' | 'http';
@@ -123,6 +123,8 @@ export interface Topology {
   readonly pods: readonly PodView[];
   readonly externals: readonly ExternalView[];
   readonly services: readonly ServiceView[];
+  /** What the scenario asks to send, in order; the first is what a person sends without choosing. */
+  readonly traffic: readonly { readonly from: string; readonly to: string; readonly protocol: ProbeProtocol }[];
   readonly notModelled: readonly NotModelled[];
   readonly problems: readonly Problem[];
 }

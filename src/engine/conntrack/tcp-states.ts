@@ -12,6 +12,8 @@ const NAMES = {
 type Row = readonly (TcpConntrackState | 'invalid' | 'ignore')[];
 const row = (text: string): Row => text.split(' ').map((name) => NAMES[name as keyof typeof NAMES]);
 
+const INDEX = Object.fromEntries(ORDER.map((state, i) => [state, i])) as Readonly<Record<TcpConntrackState, number>>;
+
 /** The kernel's tcp_conntracks table: by direction and kind of segment, the next state for each present state in the order above. */
 const TABLE: Readonly<Record<'original' | 'reply', Readonly<Record<'syn' | 'synack' | 'fin' | 'ack' | 'rst' | 'none', Row>>>> = {
   original: {
@@ -34,7 +36,7 @@ const TABLE: Readonly<Record<'original' | 'reply', Readonly<Record<'syn' | 'syna
 
 export function nextTcpState(state: TcpConntrackState, direction: 'original' | 'reply', flags: number): TcpConntrackState | 'invalid' | 'ignore' {
   const kind = flags & TCP_RST ? 'rst' : flags & TCP_SYN ? (flags & TCP_ACK ? 'synack' : 'syn') : flags & TCP_FIN ? 'fin' : flags & TCP_ACK ? 'ack' : 'none';
-  return TABLE[direction][kind][ORDER.indexOf(state)] ?? 'invalid';
+  return TABLE[direction][kind][INDEX[state]] ?? 'invalid';
 }
 
 const SECOND = 1_000_000_000;

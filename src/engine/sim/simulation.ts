@@ -40,6 +40,13 @@ export class Simulation {
     if (!timer.background) this.foregroundPending--;
   }
 
+  /** Turns a pending entry into housekeeping, or back into traffic. */
+  setBackground(timer: Timer, background: boolean): void {
+    if (timer.done || timer.background === background) return;
+    timer.background = background;
+    this.foregroundPending += background ? -1 : 1;
+  }
+
   /** No traffic is on its way. */
   get quiet(): boolean {
     return this.foregroundPending === 0;

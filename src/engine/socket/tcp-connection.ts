@@ -79,7 +79,9 @@ export class TcpConnection {
   private rtoNs = RTO_INITIAL_NS;
   private smoothedRttNs = 0;
   private retries = 0;
+  /** Pending while anything may be in flight. It is moved by its deadline instead of being made anew for each segment. */
   private retransmitTimer: Timer | undefined = undefined;
+  private retransmitAtNs = 0;
   private delayedAckTimer: Timer | undefined = undefined;
   private hostQueue: HostQueueTicket = { waiting: false };
   private ipId: number;
@@ -241,9 +243,8 @@ export class TcpConnection {
       if (!first.retransmitted) this.measure(this.layer.netns.lab.sim.nowNs - first.sentNs);
     }
     this.retries = 0;
-    this.layer.netns.lab.sim.cancel(this.retransmitTimer);
-    this.retransmitTimer = undefined;
     if (this.inFlight.length > 0) this.armRetransmit();
+    else if (this.retransmitTimer) this.layer.netns.lab.sim.setBackground(this.retransmitTimer, true);
     // New data got through: the next hop is alive.
     this.confirmNeighbour();
     return finAcked;
@@ -330,15 +331,29 @@ export class TcpConnection {
       this.fail(error);
       return;
     }
-    if (!this.retransmitTimer) this.armRetransmit();
+    if (this.inFlight.length === 1) this.armRetransmit();
   }
 
   private armRetransmit(): void {
-    this.retransmitTimer = this.layer.netns.lab.sim.schedule(this.rtoNs, retransmit, this as TcpConnection, undefined);
+    const { sim } = this.layer.netns.lab;
+    this.retransmitAtNs = sim.nowNs + this.rtoNs;
+    const pending = this.retransmitTimer;
+    if (pending && pending.timeNs <= this.retransmitAtNs) {
+      sim.setBackground(pending, false);
+      return;
+    }
+    sim.cancel(pending);
+    this.retransmitTimer = sim.schedule(this.rtoNs, retransmit, this as TcpConnection, undefined);
   }
 
   private onRetransmitTimer(): void {
     this.retransmitTimer = undefined;
+    if (this.inFlight.length === 0) return;
+    const { sim } = this.layer.netns.lab;
+    if (sim.nowNs < this.retransmitAtNs) {
+      this.retransmitTimer = sim.schedule(this.retransmitAtNs - sim.nowNs, retransmit, this as TcpConnection, undefined);
+      return;
+    }
     const first = this.inFlight[0];
     if (!first) return;
     const sysctls = this.layer.netns.sysctls;
@@ -363,7 +378,6 @@ export class TcpConnection {
     const first = this.inFlight[0];
     if (!first) return;
     first.retransmitted = true;
-    this.layer.netns.lab.sim.cancel(this.retransmitTimer);
     this.armRetransmit();
     this.output(first.seq, first.flags, first.data);
   }

@@ -22,6 +22,7 @@ const NO_TOPOLOGY: Topology = {
   pods: [],
   externals: [],
   services: [],
+  traffic: [],
   notModelled: [],
   problems: [],
 };
@@ -69,6 +70,8 @@ function ClusterMap({ onSend }: CanvasProps) {
         elementsSelectable={false}
         zoomOnDoubleClick={false}
         deleteKeyCode={null}
+        panActivationKeyCode={null}
+        attributionPosition="bottom-left"
         minZoom={0.1}
         maxZoom={2.5}
         onNodeClick={(_, node) => {
@@ -78,7 +81,7 @@ function ClusterMap({ onSend }: CanvasProps) {
         onMoveEnd={() => host.current?.classList.remove('canvas-moving')}
       >
         <Background gap={24} />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} position="bottom-right" orientation="horizontal" />
         <ViewportPortal>
           <Lit />
         </ViewportPortal>

@@ -236,8 +236,8 @@ function layoutRoot(draft: SceneDraft, input: NodeInput, root: Rect, extra: numb
 
   // Local delivery: in by INPUT, out by OUTPUT, the node's own processes between them.
   const hostPods = input.pods.filter((p) => p.hostNetwork);
-  const inX = pre.x + CHIP.gap;
-  const outX = post.x - CHIP.gap - CHIP.OUTPUT;
+  const inX = left + 2 * CHIP.lane;
+  const outX = right - 2 * CHIP.lane - CHIP.OUTPUT;
   const toLocal = chip('INPUT', inX, ROOT.local, ROOT.localHeight);
   const fromLocal = chip('OUTPUT', outX, ROOT.local, ROOT.localHeight);
   const processX = inX + CHIP.INPUT + CHIP.gap;
@@ -288,17 +288,23 @@ function layoutRoot(draft: SceneDraft, input: NodeInput, root: Rect, extra: numb
   const corridor = top + ROOT.corridor;
   const uplinkMiddle = uplinkRect.y + uplinkRect.height / 2;
   const device = at(`dev:${uplink}`);
+  // In and out by lanes of their own, along the outer ends of the hooks.
+  const port = { x: middle, y: uplinkMiddle };
   track('uplink-PREROUTING', device, at('PREROUTING'), [
+    port,
     { x: middle - 24, y: uplinkMiddle },
     { x: middle - 24, y: corridor },
-    { x: pre.x, y: corridor },
+    { x: left + CHIP.lane, y: corridor },
+    { x: left + CHIP.lane, y: pre.y },
     pre,
   ]);
   track('POSTROUTING-uplink', at('POSTROUTING'), device, [
     post,
-    { x: post.x, y: corridor },
+    { x: right - CHIP.lane, y: post.y },
+    { x: right - CHIP.lane, y: corridor },
     { x: middle + 24, y: corridor },
     { x: middle + 24, y: uplinkMiddle },
+    port,
   ]);
 
   // Between the hooks that it works in, in the room that they leave.

@@ -30,7 +30,8 @@ export const CHIP = {
   FORWARD: 80,
   INPUT: 62,
   OUTPUT: 70,
-  gap: 14,
+  gap: 12,
+  lane: 16,
   uplink: 206,
 } as const;
 

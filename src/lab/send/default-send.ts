@@ -28,10 +28,12 @@ export function sendBetween(topology: Topology, from: string, toNetns: string): 
 }
 
 /**
- * The first thing to send in a cluster of which nothing else is known: from a client, or the first pod, to a
- * pod on another node that listens. Undefined for a cluster in which nobody could send to anybody.
+ * The first thing to send: what the scenario asks for, else from a client, or the first pod, to a pod
+ * on another node that listens. Undefined for a cluster in which nobody could send to anybody.
  */
 export function defaultSend(topology: Topology): Send | undefined {
+  const asked = topology.traffic[0];
+  if (asked) return { type: 'send', ...asked };
   const pods = topology.pods.filter((p) => !p.hostNetwork);
   const from = pods.find((p) => p.name.includes('client')) ?? pods[0];
   if (!from) {

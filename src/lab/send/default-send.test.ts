@@ -1,0 +1,35 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Topology } from '../../protocol/view.ts';
+import { exampleRecording } from '../example-recording.ts';
+import { defaultSend, sendBetween } from './default-send.ts';
+
+let topology: Topology;
+
+beforeAll(async () => {
+  topology = (await exampleRecording()).topology;
+});
+
+describe('defaultSend', () => {
+  it('goes from the client to a web server on another node', () => {
+    const send = defaultSend(topology);
+    expect(send).toMatchObject({ type: 'send', from: 'pod/default/client', protocol: 'http' });
+    expect(send?.to).toMatch(/^pod\/default\/web-.*:80$/);
+    const to = topology.pods.find((p) => send?.to.startsWith(`${p.netns}:`));
+    const from = topology.pods.find((p) => p.name === 'client');
+    expect(to?.node).not.toBe(from?.node);
+  });
+
+  it('pings from node to node where there are no pods, and is silent where there is nobody', () => {
+    expect(defaultSend({ ...topology, pods: [] })?.protocol).toBe('icmp');
+    expect(defaultSend({ ...topology, pods: [], nodes: [] })).toBeUndefined();
+  });
+});
+
+describe('sendBetween', () => {
+  it('asks a server for a page and pings what does not listen', () => {
+    const web = topology.pods.find((p) => p.name.startsWith('web-'))?.netns ?? '';
+    expect(sendBetween(topology, 'pod/default/client', web)).toMatchObject({ to: `${web}:80`, protocol: 'http' });
+    expect(sendBetween(topology, web, 'pod/default/client')).toMatchObject({ to: 'pod/default/client', protocol: 'icmp' });
+    expect(sendBetween(topology, web, 'node/worker-1')).toMatchObject({ to: 'node/worker-1', protocol: 'icmp' });
+  });
+});
