@@ -17,6 +17,7 @@ export default defineConfig({
   retries: 0,
   workers: 1,
   timeout: 60_000,
+  expect: { timeout: 10_000 },
   reporter: 'list',
   use: { ...devices['Desktop Chrome'], baseURL, launchOptions, viewport: { width: 1280, height: 720 }, trace: 'retain-on-failure' },
   webServer: {

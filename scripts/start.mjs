@@ -18,7 +18,10 @@ if (BUILD_INPUTS.some((path) => newest(join(root, path)) > built)) {
   await build({ logLevel: 'warn' });
 }
 
-const server = await preview({ preview: { port: port ?? (await freePort()), strictPort: port !== undefined, host: 'localhost' }, logLevel: 'warn' });
+const server = await preview({
+  preview: { port: port ?? (await freePort()), strictPort: port !== undefined, host: 'localhost' },
+  logLevel: 'warn',
+});
 const address = server.httpServer.address();
 console.log(`\n  Hoplab is at http://localhost:${typeof address === 'object' && address ? address.port : port}/\n\n  Ctrl-C stops it.`);
 

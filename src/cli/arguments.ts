@@ -21,7 +21,12 @@ export function parseArguments(argv: readonly string[], specs: Readonly<Record<s
     const equals = word.indexOf('=');
     const name = word.startsWith('--') ? word.slice(2, equals > 0 ? equals : undefined) : '';
     const kind = spec[name];
-    if (!kind) throw new UsageError(`${command}: ${JSON.stringify(word)} is not understood; options: ${Object.keys(spec).map((o) => `--${o}`).join(', ')}`);
+    if (!kind)
+      throw new UsageError(
+        `${command}: ${JSON.stringify(word)} is not understood; options: ${Object.keys(spec)
+          .map((o) => `--${o}`)
+          .join(', ')}`,
+      );
     const values = options.get(name) ?? [];
     if (kind === 'value' && values.length > 0) throw new UsageError(`${command}: --${name} is given twice`);
     options.set(name, values);
@@ -59,6 +64,7 @@ export function wholeNumber(args: Arguments, name: string, min: number, max: num
   const text = optional(args, name);
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < min || value > max) throw new UsageError(`${args.command}: --${name}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new UsageError(`${args.command}: --${name}: expected a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`);
   return value;
 }

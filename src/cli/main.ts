@@ -57,7 +57,16 @@ function send(args: Arguments, world: World, count: number): void {
   const ttl = wholeNumber(args, 'ttl', 1, 255);
   const size = wholeNumber(args, 'size', 0, 65_507);
   const protocol = oneOf<ProbeProtocol>(args, 'proto', ['tcp', 'udp', 'icmp', 'http']) ?? (/^https?:/.test(to) ? 'http' : 'tcp');
-  const answer = world.apply({ type: 'send', from: required(args, 'from'), to, protocol, count, intervalNs: 1_000_000, ...(ttl === undefined ? {} : { ttl }), ...(size === undefined ? {} : { size }) });
+  const answer = world.apply({
+    type: 'send',
+    from: required(args, 'from'),
+    to,
+    protocol,
+    count,
+    intervalNs: 1_000_000,
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(size === undefined ? {} : { size }),
+  });
   if (!answer.accepted) throw new UsageError(`${args.command}: ${answer.reason}`);
   world.run();
 }
@@ -77,7 +86,14 @@ function trace(args: Arguments): void {
   const outcome = { kind: end.data.kind, detail: end.data.detail };
   const steps = events.map(toStep).filter((s) => s !== undefined);
   if (args.options.has('json')) {
-    out(JSON.stringify({ outcome, endpoint: end.data.endpoint ?? null, steps, cost: { rulesEvaluated: 0, lookups: events.filter((e) => e.type === 'route').length } }));
+    out(
+      JSON.stringify({
+        outcome,
+        endpoint: end.data.endpoint ?? null,
+        steps,
+        cost: { rulesEvaluated: 0, lookups: events.filter((e) => e.type === 'route').length },
+      }),
+    );
     return;
   }
   for (const step of steps) out(goldenLine(step));
@@ -100,8 +116,15 @@ function state(args: Arguments): void {
   const world = open(args);
   const ref = required(args, 'in');
   const view = world.inspect(world.namespaceOf(ref) ?? ref);
-  if (!view) throw new UsageError(`state: --in: there is no namespace for ${JSON.stringify(ref)}; write pod/NAMESPACE/NAME, node/NAME or external`);
-  out(args.options.has('json') ? JSON.stringify(stateText(view)) : Object.entries(stateText(view)).map(([title, lines]) => `# ${title}\n${lines.length > 0 ? lines.join('\n') : '(none)'}`).join('\n\n'));
+  if (!view)
+    throw new UsageError(`state: --in: there is no namespace for ${JSON.stringify(ref)}; write pod/NAMESPACE/NAME, node/NAME or external`);
+  out(
+    args.options.has('json')
+      ? JSON.stringify(stateText(view))
+      : Object.entries(stateText(view))
+          .map(([title, lines]) => `# ${title}\n${lines.length > 0 ? lines.join('\n') : '(none)'}`)
+          .join('\n\n'),
+  );
 }
 
 function pcap(args: Arguments): void {
@@ -113,10 +136,21 @@ function pcap(args: Arguments): void {
   const netns = world.namespaceOf(at.slice(0, colon)) ?? at.slice(0, colon);
   const device = at.slice(colon + 1);
   const view = world.inspect(netns);
-  if (!view?.devices.some((d) => d.name === device)) throw new UsageError(`pcap: --at: there is no device ${JSON.stringify(device)} in ${netns}; devices: ${view?.devices.map((d) => d.name).join(', ') ?? 'none, there is no such namespace'}`);
+  if (!view?.devices.some((d) => d.name === device))
+    throw new UsageError(
+      `pcap: --at: there is no device ${JSON.stringify(device)} in ${netns}; devices: ${view?.devices.map((d) => d.name).join(', ') ?? 'none, there is no such namespace'}`,
+    );
   send(args, world, 1);
-  const seen = world.takeEvents().filter((e): e is LabEvent & { frame: NonNullable<LabEvent['frame']> } => (e.type === 'tx' || e.type === 'rx') && e.netns === netns && e.device === device && e.frame !== undefined);
-  const bytes = encodePcapng({ interfaceName: device, packets: seen.map((e) => ({ timeNs: e.timeNs, frame: e.frame, comment: sentence(e).title, outgoing: e.type === 'tx' })) });
+  const seen = world
+    .takeEvents()
+    .filter(
+      (e): e is LabEvent & { frame: NonNullable<LabEvent['frame']> } =>
+        (e.type === 'tx' || e.type === 'rx') && e.netns === netns && e.device === device && e.frame !== undefined,
+    );
+  const bytes = encodePcapng({
+    interfaceName: device,
+    packets: seen.map((e) => ({ timeNs: e.timeNs, frame: e.frame, comment: sentence(e).title, outgoing: e.type === 'tx' })),
+  });
   try {
     writeFileSync(file, bytes);
   } catch (error) {

@@ -16,7 +16,9 @@ export function readFiles(args: Arguments): SourceFile[] {
     const entry = statSync(path, { throwIfNoEntry: false });
     if (!entry) throw new UsageError(`${path}: there is no such file or folder`);
     if (!entry.isDirectory()) return [readOne(path)];
-    const names = readdirSync(path).filter((n) => /\.(ya?ml|json)$/.test(n)).sort();
+    const names = readdirSync(path)
+      .filter((n) => /\.(ya?ml|json)$/.test(n))
+      .sort();
     if (names.length === 0) throw new UsageError(`${path}: the folder has no .yaml, .yml or .json file`);
     return names.map((n) => readOne(join(path, n)));
   });
@@ -24,7 +26,10 @@ export function readFiles(args: Arguments): SourceFile[] {
 
 function readOne(path: string): SourceFile {
   const size = statSync(path).size;
-  if (size > TEXT_LENGTH_MAX) throw new UsageError(`${path}: ${Math.round(size / 1_048_576)} MiB is too much; at most ${TEXT_LENGTH_MAX / 1_048_576} MiB can be loaded`);
+  if (size > TEXT_LENGTH_MAX)
+    throw new UsageError(
+      `${path}: ${Math.round(size / 1_048_576)} MiB is too much; at most ${TEXT_LENGTH_MAX / 1_048_576} MiB can be loaded`,
+    );
   return { name: path, text: readFileSync(path, 'utf8') };
 }
 
@@ -42,6 +47,17 @@ export function loadWorld(files: readonly SourceFile[], seed: number | undefined
 
 /** `file: document 2, line 14: Pod default/web: spec.nodeName: message` */
 export function problemText(p: Problem): string {
-  const place = [p.document === undefined ? undefined : `document ${p.document}`, p.line === undefined ? undefined : `line ${p.line}`].filter((x) => x !== undefined).join(', ');
-  return [p.severity === 'error' ? 'error' : p.severity === 'warning' ? 'warning' : 'note', p.file, place || undefined, p.object, p.field, p.message].filter((x) => x !== undefined).join(': ');
+  const place = [p.document === undefined ? undefined : `document ${p.document}`, p.line === undefined ? undefined : `line ${p.line}`]
+    .filter((x) => x !== undefined)
+    .join(', ');
+  return [
+    p.severity === 'error' ? 'error' : p.severity === 'warning' ? 'warning' : 'note',
+    p.file,
+    place || undefined,
+    p.object,
+    p.field,
+    p.message,
+  ]
+    .filter((x) => x !== undefined)
+    .join(': ');
 }

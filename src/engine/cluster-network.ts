@@ -1,6 +1,7 @@
+import { assert } from '../base/assert.ts';
 import type { Cidr, Ipv4 } from '../protocol/address.ts';
 import { ANY_V4, isIpv4 } from '../protocol/address.ts';
-import { addPod, BRIDGE_NAME, createBridge, hostVethName, isPodCidr, podAddressOfMac } from './cni/bridge-plugin.ts';
+import { addPod, createBridge, hostVethName, isPodCidr, podAddressOfMac } from './cni/bridge-plugin.ts';
 import { Conntrack } from './conntrack/table.ts';
 import type { ClusterPlan, NodePlan, PodPlan } from './control-plane/plan.ts';
 import { BridgeNetfilter } from './ip/bridge-netfilter.ts';
@@ -97,6 +98,11 @@ export class ClusterNetwork {
 
   pod(id: string): PodPlan | undefined {
     return this.podById.get(id);
+  }
+
+  /** The pod that has an address of its own. */
+  podAt(address: Ipv4): PodPlan | undefined {
+    return this.podByIp.get(address);
   }
 
   node(name: string): NodePlan | undefined {
@@ -217,12 +223,11 @@ export class ClusterNetwork {
 
   private bridgeOf(node: BuiltNode): Bridge {
     if (!node.bridge) {
-      const network = this;
       node.bridge = createBridge(node.netns, node.plan.podCidr as Cidr, {
         get count() {
           return node.asleep;
         },
-        wake: (skb) => network.wakeStation(skb),
+        wake: (skb) => this.wakeStation(skb),
       });
       node.bridge.hooks = new BridgeNetfilter(node.netns);
     }
@@ -243,7 +248,9 @@ export class ClusterNetwork {
   private wakeStation(skb: Skb): void {
     const payload = skb.payload;
     const asked = payload.type === 'arp' && payload.op === 'request' ? payload.targetIp : undefined;
-    const byMac = podAddressOfMac(skb.dst) ?? (Math.floor(skb.dst / 0x1_0000_0000) === NODE_MAC_PREFIX ? ((skb.dst % 0x1_0000_0000) as Ipv4) : undefined);
+    const byMac =
+      podAddressOfMac(skb.dst) ??
+      (Math.floor(skb.dst / 0x1_0000_0000) === NODE_MAC_PREFIX ? ((skb.dst % 0x1_0000_0000) as Ipv4) : undefined);
     const address = asked ?? byMac;
     if (address === undefined || !isIpv4(address)) return;
     const node = this.nodeByIp.get(address);
@@ -272,9 +279,8 @@ export class ClusterNetwork {
 
   private set(netns: Netns, key: string, value: string): void {
     const result = netns.sysctls.set(key, value);
-    if (!result.ok) throw new Error(`assertion failed: ${result.error}`);
+    assert(result.ok, `the sysctl ${key} is modelled`);
   }
 }
 
 export const podId = (pod: { namespace: string; name: string }): string => `pod/${pod.namespace}/${pod.name}`;
-export { BRIDGE_NAME };

@@ -18,12 +18,19 @@ export interface Target {
 export function resolveRef(network: ClusterNetwork, ref: string): Result<string, string> {
   if (ref === 'external' || ref === CLIENT) return ok(CLIENT);
   const [kind, a, b, c, extra] = ref.split('/');
-  if (kind === 'node' && a && b === undefined) return network.node(a) ? ok(`node/${a}`) : err(`there is no node ${JSON.stringify(a)}; nodes: ${some(network.plan.nodes.map((n) => n.name))}`);
+  if (kind === 'node' && a && b === undefined)
+    return network.node(a)
+      ? ok(`node/${a}`)
+      : err(`there is no node ${JSON.stringify(a)}; nodes: ${some(network.plan.nodes.map((n) => n.name))}`);
   if (kind === 'pod' && a && b && extra === undefined) {
     const id = `pod/${a}/${b}`;
     const pod = network.pod(id);
-    if (!pod) return err(`there is no pod ${JSON.stringify(b)} in namespace ${JSON.stringify(a)}; pods: ${some(network.plan.pods.filter((p) => p.namespace === a).map((p) => p.name))}`);
-    if (c !== undefined && !pod.containers.some((x) => x.name === c)) return err(`pod ${a}/${b} has no container ${JSON.stringify(c)}; containers: ${some(pod.containers.map((x) => x.name))}`);
+    if (!pod)
+      return err(
+        `there is no pod ${JSON.stringify(b)} in namespace ${JSON.stringify(a)}; pods: ${some(network.plan.pods.filter((p) => p.namespace === a).map((p) => p.name))}`,
+      );
+    if (c !== undefined && !pod.containers.some((x) => x.name === c))
+      return err(`pod ${a}/${b} has no container ${JSON.stringify(c)}; containers: ${some(pod.containers.map((x) => x.name))}`);
     return ok(pod.hostNetwork ? `node/${pod.node}` : id);
   }
   return err(`${JSON.stringify(ref)} is not understood; write pod/NAMESPACE/NAME, node/NAME or external`);
@@ -45,7 +52,7 @@ export function resolveTarget(network: ClusterNetwork, text: string, protocol: P
   if (port && !port.ok) return port;
   const address = addressOf(network, host);
   if (!address.ok) return address;
-  const chosen = port?.value ?? defaultPort(network, host, protocol);
+  const chosen = port?.value ?? defaultPort(network, host, address.value, protocol);
   if (chosen === undefined && protocol !== 'icmp') return err(`${JSON.stringify(text)} needs a port, as in ${host}:80`);
   return ok({ address: address.value, port: chosen, host, path: '/', protocol: undefined });
 }
@@ -56,8 +63,12 @@ function addressOf(network: ClusterNetwork, host: string): Result<Ipv4, string> 
   if (literal !== undefined) return ok(literal);
   if (parseIpv6(host) !== undefined) return err(`${host} is an IPv6 address, which is not modelled yet`);
   if (host === 'external' || host === CLIENT) return ok(network.plan.underlay.outsideClient);
-  if (host.startsWith('svc/')) return err(`${host}: Services are kept but not simulated yet; send to one of its pods, as pod/NAMESPACE/NAME:PORT`);
-  if (!host.includes('/')) return err(`${JSON.stringify(host)} is a name, and DNS is not modelled yet; write an address, pod/NAMESPACE/NAME, node/NAME or external`);
+  if (host.startsWith('svc/'))
+    return err(`${host}: Services are kept but not simulated yet; send to one of its pods, as pod/NAMESPACE/NAME:PORT`);
+  if (!host.includes('/'))
+    return err(
+      `${JSON.stringify(host)} is a name, and DNS is not modelled yet; write an address, pod/NAMESPACE/NAME, node/NAME or external`,
+    );
   const ref = resolveRef(network, host);
   if (!ref.ok) return ref;
   const pod = network.pod(host.split('/').slice(0, 3).join('/'));
@@ -69,13 +80,17 @@ function portOf(text: string): Result<number, string> {
   return /^\d+$/.test(text) && port >= 1 && port <= 65_535 ? ok(port) : err(`expected a port from 1 to 65535, got ${JSON.stringify(text)}`);
 }
 
-/** The first port that the pod serves with the protocol. */
-function defaultPort(network: ClusterNetwork, host: string, protocol: ProbeProtocol): number | undefined {
+/** The first port that the pod, or the container of it, serves with the protocol; for HTTP else 80. */
+function defaultPort(network: ClusterNetwork, host: string, address: Ipv4, protocol: ProbeProtocol): number | undefined {
   const wanted = protocol === 'udp' ? 'udp' : 'tcp';
   const [kind, namespace, name, container] = host.split('/');
-  const pod = kind === 'pod' ? network.pod(`pod/${namespace}/${name}`) : undefined;
+  const pod = kind === 'pod' ? network.pod(`pod/${namespace}/${name}`) : network.podAt(address);
   const listens = pod?.containers.filter((c) => container === undefined || c.name === container).flatMap((c) => c.listens);
-  return listens?.find((l) => l.protocol === wanted)?.port ?? (host === 'external' && protocol !== 'icmp' ? (protocol === 'udp' ? 53 : 80) : undefined);
+  const own = listens?.find((l) => l.protocol === wanted)?.port;
+  if (own !== undefined) return own;
+  if (address === network.plan.underlay.outsideClient && protocol === 'udp') return 53;
+  return protocol === 'http' || (address === network.plan.underlay.outsideClient && protocol === 'tcp') ? 80 : undefined;
 }
 
-const some = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.slice(0, 8).join(', ') + (names.length > 8 ? `, and ${names.length - 8} more` : ''));
+const some = (names: readonly string[]): string =>
+  names.length === 0 ? 'none' : names.slice(0, 8).join(', ') + (names.length > 8 ? `, and ${names.length - 8} more` : '');

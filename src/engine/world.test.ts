@@ -32,7 +32,13 @@ function worldOf(text = CLUSTER): World {
   return new World(plan.value);
 }
 
-function send(world: World, from: string, to: string, protocol: 'tcp' | 'udp' | 'icmp' | 'http' = 'http', more: { ttl?: number; size?: number } = {}): { events: LabEvent[]; kind: string; detail: string; endpoint: string | undefined } {
+function send(
+  world: World,
+  from: string,
+  to: string,
+  protocol: 'tcp' | 'udp' | 'icmp' | 'http' = 'http',
+  more: { ttl?: number; size?: number } = {},
+): { events: LabEvent[]; kind: string; detail: string; endpoint: string | undefined } {
   const answer = world.apply({ type: 'send', from, to, protocol, ...more });
   if (!answer.accepted) throw new Error(answer.reason);
   world.run();
@@ -42,14 +48,32 @@ function send(world: World, from: string, to: string, protocol: 'tcp' | 'udp' | 
   return { events, ...(ends[0] as EventOf<'flowEnded'>).data };
 }
 
-const ttls = (events: readonly LabEvent[]): number[] => events.flatMap((e) => (e.type === 'deliver' && e.direction === 'request' && e.frame?.payload.type === 'ipv4' ? [e.frame.payload.ttl] : []));
+const ttls = (events: readonly LabEvent[]): number[] =>
+  events.flatMap((e) =>
+    e.type === 'deliver' && e.direction === 'request' && e.frame?.payload.type === 'ipv4' ? [e.frame.payload.ttl] : [],
+  );
 
 describe('traffic between any two places', () => {
-  const places = ['pod/default/client', 'pod/default/near', 'pod/default/far', 'node/worker-1', 'node/worker-2', 'node/control-plane', 'external'];
-  const targets: readonly (readonly [string, 'http' | 'tcp' | 'udp' | 'icmp', string])[] = [
-    ['pod/default/near', 'http', 'http'], ['pod/default/far:80', 'tcp', 'connected'], ['pod/default/far:53', 'udp', 'connected'], ['node/worker-2:10250', 'tcp', 'connected'], ['external', 'http', 'http'], ['pod/default/client', 'icmp', 'connected'],
+  const places = [
+    'pod/default/client',
+    'pod/default/near',
+    'pod/default/far',
+    'node/worker-1',
+    'node/worker-2',
+    'node/control-plane',
+    'external',
   ];
-  for (const from of places) for (const [to, protocol, kind] of targets) it(`${from} to ${to} by ${protocol}`, () => expect(send(worldOf(), from, to, protocol)).toMatchObject({ kind }));
+  const targets: readonly (readonly [string, 'http' | 'tcp' | 'udp' | 'icmp', string])[] = [
+    ['pod/default/near', 'http', 'http'],
+    ['pod/default/far:80', 'tcp', 'connected'],
+    ['pod/default/far:53', 'udp', 'connected'],
+    ['node/worker-2:10250', 'tcp', 'connected'],
+    ['external', 'http', 'http'],
+    ['pod/default/client', 'icmp', 'connected'],
+  ];
+  for (const from of places)
+    for (const [to, protocol, kind] of targets)
+      it(`${from} to ${to} by ${protocol}`, () => expect(send(worldOf(), from, to, protocol)).toMatchObject({ kind }));
 });
 
 describe('the kernel model', () => {
@@ -73,7 +97,8 @@ describe('the kernel model', () => {
 
   it('floods a frame only while the FDB does not know the station', () => {
     const world = worldOf();
-    const floods = (events: readonly LabEvent[]): number => events.filter((e) => e.type === 'bridge' && e.data.verdict !== 'forward' && e.data.verdict !== 'local').length;
+    const floods = (events: readonly LabEvent[]): number =>
+      events.filter((e) => e.type === 'bridge' && e.data.verdict !== 'forward' && e.data.verdict !== 'local').length;
     expect(floods(send(world, 'pod/default/client', 'pod/default/near').events)).toBeGreaterThan(0);
     expect(floods(send(world, 'pod/default/client', 'pod/default/near').events)).toBe(0);
   });
@@ -94,7 +119,9 @@ describe('the kernel model', () => {
     const world = worldOf();
     world.apply({ type: 'setSysctl', netns: 'node/worker-1', key: 'net.ipv4.ip_forward', value: '0' });
     const { kind, detail, events } = send(world, 'pod/default/client', 'pod/default/far', 'tcp');
-    const syns = events.filter((e) => e.type === 'tx' && e.netns === 'pod/default/client' && e.frame?.payload.type === 'ipv4').map((e) => Math.round(e.timeNs / 1e9));
+    const syns = events
+      .filter((e) => e.type === 'tx' && e.netns === 'pod/default/client' && e.frame?.payload.type === 'ipv4')
+      .map((e) => Math.round(e.timeNs / 1e9));
     expect(kind).toBe('timeout');
     expect(detail).toContain('node/worker-1');
     expect(syns).toEqual([0, 1, 3, 7, 15, 31, 63]);
@@ -133,11 +160,22 @@ describe('the recording', () => {
   it('folds to the tables that the engine itself has', () => {
     const world = worldOf();
     const state = applyEvents(world.state(0), story(world));
-    const sorted = (s: LabState): unknown => [...s.netns].map(([id, tables]) => {
-      const view = viewAt(tables, s.timeNs);
-      const key = (x: unknown): string => JSON.stringify(x);
-      return [id, { ...view, neighbours: view.neighbours.map(key).sort(), fdb: view.fdb.map(key).sort(), conntrack: view.conntrack.map(key).sort(), sockets: view.sockets.map(key).sort(), routes: view.routes.map(key).sort() }];
-    });
+    const sorted = (s: LabState): unknown =>
+      [...s.netns].map(([id, tables]) => {
+        const view = viewAt(tables, s.timeNs);
+        const key = (x: unknown): string => JSON.stringify(x);
+        return [
+          id,
+          {
+            ...view,
+            neighbours: view.neighbours.map(key).sort(),
+            fdb: view.fdb.map(key).sort(),
+            conntrack: view.conntrack.map(key).sort(),
+            sockets: view.sockets.map(key).sort(),
+            routes: view.routes.map(key).sort(),
+          },
+        ];
+      });
     expect(sorted(state)).toEqual(sorted(world.state(state.seq)));
   });
 
@@ -163,7 +201,10 @@ describe('the recording', () => {
 
   it('does not change by looking at a namespace that is asleep', () => {
     const nodes = Array.from({ length: 40 }, (_, i) => `{ apiVersion: v1, kind: Node, metadata: { name: n${i} } }`);
-    const pods = ['n1', 'n39'].map((node, i) => `{ apiVersion: v1, kind: Pod, metadata: { name: p${i} }, spec: { nodeName: ${node}, containers: [{ name: nginx, image: nginx }] } }`);
+    const pods = ['n1', 'n39'].map(
+      (node, i) =>
+        `{ apiVersion: v1, kind: Pod, metadata: { name: p${i} }, spec: { nodeName: ${node}, containers: [{ name: nginx, image: nginx }] } }`,
+    );
     const text = [...nodes, ...pods].join('\n---\n');
     const looked = worldOf(text);
     expect(looked.inspect('pod/default/p1')?.devices.map((d) => d.name)).toEqual(['lo', 'eth0']);
@@ -189,11 +230,17 @@ describe('an input that makes no sense', () => {
     expect(reason('external', 'example.com:80')).toContain('DNS');
     expect(reason('external', 'svc/default/web:80')).toContain('Services');
     const world = worldOf();
-    expect(world.apply({ type: 'setSysctl', netns: 'node/worker-1', key: 'net.ipv4.nonsense', value: '1' })).toMatchObject({ accepted: false });
+    expect(world.apply({ type: 'setSysctl', netns: 'node/worker-1', key: 'net.ipv4.nonsense', value: '1' })).toMatchObject({
+      accepted: false,
+    });
     expect(world.apply({ type: 'setDevice', netns: 'node/worker-1', device: 'eth9', up: true })).toMatchObject({ accepted: false });
   });
 });
 
 it('gives pods the next free addresses of their node', () => {
-  expect(worldOf().topology().pods.map((p) => formatIp(p.ip))).toEqual(['10.244.1.2', '10.244.1.3', '10.244.2.2']);
+  expect(
+    worldOf()
+      .topology()
+      .pods.map((p) => formatIp(p.ip)),
+  ).toEqual(['10.244.1.2', '10.244.1.3', '10.244.2.2']);
 });

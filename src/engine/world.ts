@@ -1,8 +1,8 @@
-import type { LabEvent } from '../protocol/event.ts';
 import type { Input, InputAnswer } from '../protocol/engine.ts';
+import type { LabEvent } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
 import type { ContainerView, NetnsView, Topology } from '../protocol/view.ts';
-import { ClusterNetwork, CLIENT, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
+import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
 import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
 import { LabContext } from './sim/lab-context.ts';
@@ -59,7 +59,8 @@ export class World {
         return { accepted: true, flows: [] };
       }
       case 'wait':
-        if (!Number.isSafeInteger(input.durationNs) || input.durationNs < 0) return rejected(`expected a whole number of nanoseconds to wait, got ${input.durationNs}`);
+        if (!Number.isSafeInteger(input.durationNs) || input.durationNs < 0)
+          return rejected(`expected a whole number of nanoseconds to wait, got ${input.durationNs}`);
         this.lab.sim.runUntil(this.lab.sim.nowNs + input.durationNs, TASKS_MAX);
         return { accepted: true, flows: [] };
     }
@@ -102,7 +103,15 @@ export class World {
       cni: plan.cni,
       nodes: plan.nodes.map((n) => ({ name: n.name, netns: `node/${n.name}`, ip: n.ip, podCidr: n.podCidr, controlPlane: n.controlPlane })),
       pods: plan.pods.map((p) => ({
-        namespace: p.namespace, name: p.name, netns: p.hostNetwork ? `node/${p.node}` : podId(p), node: p.node, ip: p.ip, hostNetwork: p.hostNetwork, containers: this.containersOf(p), owner: p.owner, labels: p.labels,
+        namespace: p.namespace,
+        name: p.name,
+        netns: p.hostNetwork ? `node/${p.node}` : podId(p),
+        node: p.node,
+        ip: p.ip,
+        hostNetwork: p.hostNetwork,
+        containers: this.containersOf(p),
+        owner: p.owner,
+        labels: p.labels,
         hostVeth: p.hostNetwork ? undefined : hostVethName(p.namespace, p.name),
       })),
       externals: [
@@ -119,7 +128,10 @@ export class World {
 
   private containersOf(pod: PodPlan): ContainerView[] {
     return pod.containers.map((c) => ({
-      name: c.name, image: c.image, listens: c.listens.map((l) => ({ protocol: l.protocol, port: l.port, address: l.address === undefined ? undefined : '127.0.0.1' })), problem: this.network.problemOf(`${podId(pod)}/${c.name}`),
+      name: c.name,
+      image: c.image,
+      listens: c.listens.map((l) => ({ protocol: l.protocol, port: l.port, address: l.address === undefined ? undefined : '127.0.0.1' })),
+      problem: this.network.problemOf(`${podId(pod)}/${c.name}`),
     }));
   }
 
@@ -129,9 +141,12 @@ export class World {
     const target = resolveTarget(this.network, input.to, input.protocol);
     if (!target.ok) return rejected(`to: ${target.error}`);
     const count = input.count ?? 1;
-    if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX) return rejected(`count: expected a whole number from 1 to ${COUNT_MAX}, got ${count}`);
-    if (input.ttl !== undefined && !(Number.isInteger(input.ttl) && input.ttl >= 1 && input.ttl <= 255)) return rejected(`ttl: expected a whole number from 1 to 255, got ${input.ttl}`);
-    if (input.size !== undefined && !(Number.isInteger(input.size) && input.size >= 0 && input.size <= 65_507)) return rejected(`size: expected a whole number from 0 to 65507, got ${input.size}`);
+    if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX)
+      return rejected(`count: expected a whole number from 1 to ${COUNT_MAX}, got ${count}`);
+    if (input.ttl !== undefined && !(Number.isInteger(input.ttl) && input.ttl >= 1 && input.ttl <= 255))
+      return rejected(`ttl: expected a whole number from 1 to 255, got ${input.ttl}`);
+    if (input.size !== undefined && !(Number.isInteger(input.size) && input.size >= 0 && input.size <= 65_507))
+      return rejected(`size: expected a whole number from 0 to 65507, got ${input.size}`);
     const stack = this.network.stack(from.value) as Stack;
     const flows: number[] = [];
     for (let i = 0; i < count; i++) {
@@ -148,11 +163,25 @@ export class World {
     lab.flowNotes.set(flow, { lastDrop: undefined, endpoint: undefined });
     const protocol = target.protocol === 'http' && input.protocol !== 'icmp' && input.protocol !== 'udp' ? 'http' : input.protocol;
     const cause = lab.recorder.fact('flowStarted', stack.netns.id, undefined, { from: input.from, to: input.to, protocol }, 0, flow);
-    const probe = new Probe(stack, { flow, protocol, to: target.address, port: target.port ?? 0, host: target.host, path: target.path, ttl: input.ttl, size: input.size }, cause, (outcome, last) => {
-      lab.recorder.fact('flowEnded', stack.netns.id, undefined, outcome, last, flow);
-      lab.flowNotes.delete(flow);
-      world.onFlowEnd?.(flow, outcome);
-    });
+    const probe = new Probe(
+      stack,
+      {
+        flow,
+        protocol,
+        to: target.address,
+        port: target.port ?? 0,
+        host: target.host,
+        path: target.path,
+        ttl: input.ttl,
+        size: input.size,
+      },
+      cause,
+      (outcome, last) => {
+        lab.recorder.fact('flowEnded', stack.netns.id, undefined, outcome, last, flow);
+        lab.flowNotes.delete(flow);
+        world.onFlowEnd?.(flow, outcome);
+      },
+    );
     probe.start();
   }
 

@@ -14,7 +14,16 @@ export interface SourceFile {
  */
 export type Input =
   /** One probe. `from`: `pod/NS/NAME[/CONTAINER]`, `node/NAME`, `external`. `to`: `host:port`, an address, a URL or a REF with an optional port. */
-  | { readonly type: 'send'; readonly from: string; readonly to: string; readonly protocol: ProbeProtocol; readonly count?: number; readonly intervalNs?: number; readonly ttl?: number; readonly size?: number }
+  | {
+      readonly type: 'send';
+      readonly from: string;
+      readonly to: string;
+      readonly protocol: ProbeProtocol;
+      readonly count?: number;
+      readonly intervalNs?: number;
+      readonly ttl?: number;
+      readonly size?: number;
+    }
   | { readonly type: 'setSysctl'; readonly netns: string; readonly key: string; readonly value: string }
   | { readonly type: 'setDevice'; readonly netns: string; readonly device: string; readonly up: boolean }
   /** Let virtual time pass: timers fire, entries age. */

@@ -62,7 +62,13 @@ export interface EventData {
   /** What a process did: one short clause, e.g. `sent GET / HTTP/1.1`. */
   process: { readonly name: string; readonly did: string };
   /** A process could not bind its port. */
-  bindFailed: { readonly process: string; readonly protocol: 'tcp' | 'udp'; readonly address: string; readonly port: number; readonly holder: string };
+  bindFailed: {
+    readonly process: string;
+    readonly protocol: 'tcp' | 'udp';
+    readonly address: string;
+    readonly port: number;
+    readonly holder: string;
+  };
   /** A flow began. `from` and `to` as asked for. */
   flowStarted: { readonly from: string; readonly to: string; readonly protocol: ProbeProtocol };
   /** A flow ended: exactly one for each flow. */
@@ -174,7 +180,18 @@ export interface NeighbourChange {
 }
 
 export type SocketState =
-  | 'LISTEN' | 'SYN-SENT' | 'SYN-RECV' | 'ESTAB' | 'FIN-WAIT-1' | 'FIN-WAIT-2' | 'CLOSE-WAIT' | 'CLOSING' | 'LAST-ACK' | 'TIME-WAIT' | 'UNCONN' | 'CLOSED';
+  | 'LISTEN'
+  | 'SYN-SENT'
+  | 'SYN-RECV'
+  | 'ESTAB'
+  | 'FIN-WAIT-1'
+  | 'FIN-WAIT-2'
+  | 'CLOSE-WAIT'
+  | 'CLOSING'
+  | 'LAST-ACK'
+  | 'TIME-WAIT'
+  | 'UNCONN'
+  | 'CLOSED';
 
 export interface SocketView {
   readonly id: number;
@@ -194,10 +211,34 @@ export interface SocketChange {
 
 /** Why a packet went no further. The exact condition of each is documented in docs of `explain/reasons.ts`. */
 export type DropReason =
-  | 'otherHost' | 'deviceDown' | 'noCarrier' | 'bridgePortSame' | 'noL3'
-  | 'forwardingOff' | 'ttlExceeded' | 'noRoute' | 'routeBlackhole' | 'routeUnreachable' | 'routeProhibit'
-  | 'reversePath' | 'martianSource' | 'localSource' | 'martianDestination'
-  | 'neighbourFailed' | 'neighbourQueueFull' | 'tooBig' | 'mtuReceive'
-  | 'noSocket' | 'protocolUnreachable' | 'tcpUnexpected' | 'echoUnknown' | 'icmpUnmatched' | 'checksum'
-  | 'conntrackFull' | 'conntrackInvalid' | 'fragmentTimeout' | 'netnsGone' | 'hopLimit' | 'notUnderstood';
-
+  | 'otherHost'
+  | 'deviceDown'
+  | 'noCarrier'
+  | 'bridgePortSame'
+  | 'noL3'
+  | 'forwardingOff'
+  | 'ttlExceeded'
+  | 'noRoute'
+  | 'routeBlackhole'
+  | 'routeUnreachable'
+  | 'routeProhibit'
+  | 'reversePath'
+  | 'martianSource'
+  | 'localSource'
+  | 'martianDestination'
+  | 'neighbourFailed'
+  | 'neighbourQueueFull'
+  | 'tooBig'
+  | 'mtuReceive'
+  | 'noSocket'
+  | 'protocolUnreachable'
+  | 'tcpUnexpected'
+  | 'echoUnknown'
+  | 'icmpUnmatched'
+  | 'checksum'
+  | 'conntrackFull'
+  | 'conntrackInvalid'
+  | 'fragmentTimeout'
+  | 'netnsGone'
+  | 'hopLimit'
+  | 'notUnderstood';

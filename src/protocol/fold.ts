@@ -77,7 +77,10 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
     case 'routeChanged':
       return {
         ...tables,
-        routes: event.data.action === 'added' ? [...tables.routes, event.data.route] : tables.routes.filter((r) => !sameRoute(r, event.data.route)),
+        routes:
+          event.data.action === 'added'
+            ? [...tables.routes, event.data.route]
+            : tables.routes.filter((r) => !sameRoute(r, event.data.route)),
       };
     case 'sysctlChanged':
       return { ...tables, sysctls: { ...tables.sysctls, [event.data.key]: event.data.value } };
@@ -86,7 +89,14 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
   }
 }
 
-function learn(tables: NetnsTables, bridge: string, port: string | undefined, learned: boolean, mac: Mac | undefined, timeNs: number): NetnsTables {
+function learn(
+  tables: NetnsTables,
+  bridge: string,
+  port: string | undefined,
+  learned: boolean,
+  mac: Mac | undefined,
+  timeNs: number,
+): NetnsTables {
   if (!learned || port === undefined || mac === undefined) return tables;
   const fdb = new Map(tables.fdb);
   fdb.set(`${bridge} ${mac}`, { bridge, mac, port, local: false, updatedNs: timeNs });
@@ -96,7 +106,12 @@ function learn(tables: NetnsTables, bridge: string, port: string | undefined, le
 const neighbourKey = (n: NeighbourView): string => `${n.device} ${n.address}`;
 
 export const sameRoute = (a: RouteView, b: RouteView): boolean =>
-  a.table === b.table && a.type === b.type && a.destination.address === b.destination.address && a.destination.length === b.destination.length && a.via === b.via && a.device === b.device;
+  a.table === b.table &&
+  a.type === b.type &&
+  a.destination.address === b.destination.address &&
+  a.destination.length === b.destination.length &&
+  a.via === b.via &&
+  a.device === b.device;
 
 export function tablesOf(view: NetnsView): NetnsTables {
   return {

@@ -87,7 +87,12 @@ export interface ServiceView {
   readonly name: string;
   readonly type: string;
   readonly clusterIp: string | undefined;
-  readonly ports: readonly { readonly name: string | undefined; readonly protocol: string; readonly port: number; readonly targetPort: string | undefined }[];
+  readonly ports: readonly {
+    readonly name: string | undefined;
+    readonly protocol: string;
+    readonly port: number;
+    readonly targetPort: string | undefined;
+  }[];
   readonly selector: Readonly<Record<string, string>> | undefined;
 }
 

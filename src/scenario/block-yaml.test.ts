@@ -25,13 +25,25 @@ describe('what kubectl prints is read without the full parser', () => {
     ['a document marker and comments', '--- # one\n# two\na: b # three\n  # four\nc: d#e\n', { a: 'b', c: 'd#e' }],
     ['lists, indented and not', 'a:\n- 1\n- x: y\n  z: w\nb:\n  - q\n', { a: [1, { x: 'y', z: 'w' }], b: ['q'] }],
     ['lists in items', '- a:\n  - b\n  c: d\n-\n  e: f\n-\n', [{ a: ['b'], c: 'd' }, { e: 'f' }, null]],
-    ['scalars', 'a: true\nb: ~\nc: -1.5\nd: 1e3\ne: "1"\nf: \'it\'\'s\'\ng: 0755\nh: 10.244.0.1\ni: -x\nj: http://x:80/\n', { a: true, c: -1.5, d: 1000, e: '1', f: "it's", g: 755, h: '10.244.0.1', i: '-x', j: 'http://x:80/' }],
+    [
+      'scalars',
+      "a: true\nb: ~\nc: -1.5\nd: 1e3\ne: \"1\"\nf: 'it''s'\ng: 0755\nh: 10.244.0.1\ni: -x\nj: http://x:80/\n",
+      { a: true, c: -1.5, d: 1000, e: '1', f: "it's", g: 755, h: '10.244.0.1', i: '-x', j: 'http://x:80/' },
+    ],
     ['escapes', 'a: "x\\n\\t\\"\\u00e9"\n', { a: 'x\n\t"é' }],
     ['empty collections', 'a: {}\nb: [] # none\n', { a: {}, b: [] }],
-    ['literal blocks', 'a: |\n  one\n\n    two # no comment\nb: |-\n  three\n\n# comment\nc: d\n', { a: 'one\n\n  two # no comment\n', b: 'three', c: 'd' }],
+    [
+      'literal blocks',
+      'a: |\n  one\n\n    two # no comment\nb: |-\n  three\n\n# comment\nc: d\n',
+      { a: 'one\n\n  two # no comment\n', b: 'three', c: 'd' },
+    ],
     ['scalars broken over lines', "a: one\n  two\nb: 'three\n  four'\nc: d\n", { a: 'one two', b: 'three four', c: 'd' }],
     ['double quotes broken over lines', 'a: "one\n  two\n  \\ three \\"four\\""\nb: c\n', { a: 'one two  three "four"', b: 'c' }],
-    ['the keys of managed fields', 'f:status:\n  k:{"type":"Ready"}:\n    .: {}\n    f:type: {}\n', { 'f:status': { 'k:{"type":"Ready"}': { '.': {}, 'f:type': {} } } }],
+    [
+      'the keys of managed fields',
+      'f:status:\n  k:{"type":"Ready"}:\n    .: {}\n    f:type: {}\n',
+      { 'f:status': { 'k:{"type":"Ready"}': { '.': {}, 'f:type': {} } } },
+    ],
     ['Windows line ends', 'a: |\r\n  one\r\n  two\r\nb: c\r\n', { a: 'one\ntwo\n', b: 'c' }],
     ['keys with a meaning in JavaScript', 'constructor: a\ntoString: b\n', { constructor: 'a', toString: 'b' }],
   ];
@@ -43,9 +55,52 @@ describe('what kubectl prints is read without the full parser', () => {
 
 describe('anything else is left to the full parser', () => {
   it.each([
-    'a: [1]\n', 'a: {b: c}\n', 'a: &x b\n', 'a: *x\n', 'a: !!str 1\n', 'a: >\n  b\n', 'a: |2\n  b\n', 'a: |+\n  b\n', 'a:\tb\n', '? a\n: b\n', '<<: a\n', '"a": b\n',
-    'a: b: c\n', 'a: b\na: c\n', 'a:\na: c\n', 'a: 1\n b: 2\n', ' a: 1\n', 'a:\n    b: 1\n  c: 2\n', '- - a\n', '1: a\n', 'true: a\n', 'a: 0x1f\n', 'a: .inf\n', '__proto__: a\n', '%YAML 1.2\n---\na: b\n',
-    'a: b\n...\n', 'text\n', '', '# comment\n', '--- a\n', 'a: "b\\\n  c"\n', 'a: "b\n\n  c"\n', 'a: "b\nc"\n', 'a: "\\x41"\n', "a: 'b'c\n", "a: 'b'#c\n", 'a: b\n  c: d\n', 'a: b # c\n  d\n', 'a: b\n\n  c\n', 'a: @b\n', 'a: `b`\n', 'a: - b\n', 'a : b\n', '{{ a }}: b\n', 'a: {{ b }}\n', 'a: |\n  b',
+    'a: [1]\n',
+    'a: {b: c}\n',
+    'a: &x b\n',
+    'a: *x\n',
+    'a: !!str 1\n',
+    'a: >\n  b\n',
+    'a: |2\n  b\n',
+    'a: |+\n  b\n',
+    'a:\tb\n',
+    '? a\n: b\n',
+    '<<: a\n',
+    '"a": b\n',
+    'a: b: c\n',
+    'a: b\na: c\n',
+    'a:\na: c\n',
+    'a: 1\n b: 2\n',
+    ' a: 1\n',
+    'a:\n    b: 1\n  c: 2\n',
+    '- - a\n',
+    '1: a\n',
+    'true: a\n',
+    'a: 0x1f\n',
+    'a: .inf\n',
+    '__proto__: a\n',
+    '%YAML 1.2\n---\na: b\n',
+    'a: b\n...\n',
+    'text\n',
+    '',
+    '# comment\n',
+    '--- a\n',
+    'a: "b\\\n  c"\n',
+    'a: "b\n\n  c"\n',
+    'a: "b\nc"\n',
+    'a: "\\x41"\n',
+    "a: 'b'c\n",
+    "a: 'b'#c\n",
+    'a: b\n  c: d\n',
+    'a: b # c\n  d\n',
+    'a: b\n\n  c\n',
+    'a: @b\n',
+    'a: `b`\n',
+    'a: - b\n',
+    'a : b\n',
+    '{{ a }}: b\n',
+    'a: {{ b }}\n',
+    'a: |\n  b',
     `${'a:\n'.split('').join('')}${Array.from({ length: 60 }, (_, i) => `${' '.repeat(i + 1)}a:\n`).join('')}`,
   ])('%j', (text) => {
     expect(readBlockYaml(text)).toBeUndefined();
@@ -53,17 +108,82 @@ describe('anything else is left to the full parser', () => {
 });
 
 describe('both readers agree', () => {
-  const words = fc.constantFrom('a', 'name', 'x: y', 'x #y', '#', '- a', '-', '-1', '1', '1.50', '1_000', '0o7', '0x1', 'true', 'Yes', 'null', '~', '', ' ', 'a ', ' a', "it's", '"q"', 'a\nb', 'a\n', '\n', 'a\n\nb\n', '  a\nb', '|', '>', '{', '[a]', '&a', '*a', '!a', '%a', '@a', '?', ': ', 'a:', 'é', '😀', '=', '<<', '.inf', '1e3', '+1', '.5', '5.', 'x'.repeat(100), 'word '.repeat(30));
-  const scalar = fc.oneof(words, fc.string(), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null));
+  const words = fc.constantFrom(
+    'a',
+    'name',
+    'x: y',
+    'x #y',
+    '#',
+    '- a',
+    '-',
+    '-1',
+    '1',
+    '1.50',
+    '1_000',
+    '0o7',
+    '0x1',
+    'true',
+    'Yes',
+    'null',
+    '~',
+    '',
+    ' ',
+    'a ',
+    ' a',
+    "it's",
+    '"q"',
+    'a\nb',
+    'a\n',
+    '\n',
+    'a\n\nb\n',
+    '  a\nb',
+    '|',
+    '>',
+    '{',
+    '[a]',
+    '&a',
+    '*a',
+    '!a',
+    '%a',
+    '@a',
+    '?',
+    ': ',
+    'a:',
+    'é',
+    '😀',
+    '=',
+    '<<',
+    '.inf',
+    '1e3',
+    '+1',
+    '.5',
+    '5.',
+    'x'.repeat(100),
+    'word '.repeat(30),
+  );
+  const scalar = fc.oneof(
+    words,
+    fc.string(),
+    fc.integer(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.boolean(),
+    fc.constant(null),
+  );
   const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
-    tree: fc.oneof({ maxDepth: 5, withCrossShrink: true }, scalar, fc.array(tie('tree'), { maxLength: 4 }), fc.dictionary(fc.oneof(words, fc.stringMatching(/^[a-z.:/]{1,8}$/)), tie('tree'), { maxKeys: 4 })),
+    tree: fc.oneof(
+      { maxDepth: 5, withCrossShrink: true },
+      scalar,
+      fc.array(tie('tree'), { maxLength: 4 }),
+      fc.dictionary(fc.oneof(words, fc.stringMatching(/^[a-z.:/]{1,8}$/)), tie('tree'), { maxKeys: 4 }),
+    ),
   }));
 
   it('about everything a printer makes', () => {
     let read = 0;
     fc.assert(
       fc.property(tree, fc.constantFrom(0, 20, 80), (value, lineWidth) => {
-        for (const singleQuote of [true, false]) read += Number(expectAgreement(stringify(value, { lineWidth, singleQuote, aliasDuplicateObjects: false })));
+        for (const singleQuote of [true, false])
+          read += Number(expectAgreement(stringify(value, { lineWidth, singleQuote, aliasDuplicateObjects: false })));
       }),
       { numRuns: 2000 },
     );
@@ -71,7 +191,31 @@ describe('both readers agree', () => {
   });
 
   it('about printed text with something changed in it', () => {
-    const change = fc.constantFrom('', ' ', '  ', '\n', '\n\n', '\n  ', ':', ': ', '- ', '#', ' #', "'", '"', '|', '{}', '\\', '---\n', '...', 'x', '\r\n', '&a ', '  # c\n', '\n# c\n');
+    const change = fc.constantFrom(
+      '',
+      ' ',
+      '  ',
+      '\n',
+      '\n\n',
+      '\n  ',
+      ':',
+      ': ',
+      '- ',
+      '#',
+      ' #',
+      "'",
+      '"',
+      '|',
+      '{}',
+      '\\',
+      '---\n',
+      '...',
+      'x',
+      '\r\n',
+      '&a ',
+      '  # c\n',
+      '\n# c\n',
+    );
     fc.assert(
       fc.property(tree, fc.nat(), fc.nat(3), change, (value, at, removed, inserted) => {
         const text = stringify(value, { lineWidth: 20, singleQuote: true, aliasDuplicateObjects: false });
@@ -83,7 +227,34 @@ describe('both readers agree', () => {
   });
 
   it('about pieces in any order', () => {
-    const piece = fc.constantFrom('a', 'b: ', 'c:\n', '- ', '-\n', '  ', ' ', '\n', '# c\n', "'", "''", '"', '|\n', '|-\n', '{}', '[]', 'x y', '1', 'null', ' #z', '---\n', ':', '\\n', 'd: e\n', '  f: g\n', '- h\n');
+    const piece = fc.constantFrom(
+      'a',
+      'b: ',
+      'c:\n',
+      '- ',
+      '-\n',
+      '  ',
+      ' ',
+      '\n',
+      '# c\n',
+      "'",
+      "''",
+      '"',
+      '|\n',
+      '|-\n',
+      '{}',
+      '[]',
+      'x y',
+      '1',
+      'null',
+      ' #z',
+      '---\n',
+      ':',
+      '\\n',
+      'd: e\n',
+      '  f: g\n',
+      '- h\n',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 25 }), (parts) => void expectAgreement(parts.join(''))),
       { numRuns: 6000 },

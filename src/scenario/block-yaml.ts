@@ -80,7 +80,8 @@ class BlockReader {
       const first = this.text.charCodeAt(this.content);
       if (this.content === this.end || first === HASH) continue;
       // Markers, directives and the like are for the full parser.
-      if (this.content === this.start && /^(?:---|\.\.\.)(?: |$)|^%/.test(this.text.slice(this.start, Math.min(this.end, this.start + 4)))) throw GIVE_UP;
+      if (this.content === this.start && /^(?:---|\.\.\.)(?: |$)|^%/.test(this.text.slice(this.start, Math.min(this.end, this.start + 4))))
+        throw GIVE_UP;
       return;
     }
   }
@@ -103,7 +104,9 @@ class BlockReader {
   }
 
   private isItem(): boolean {
-    return this.text.charCodeAt(this.content) === HYPHEN && (this.content + 1 === this.end || this.text.charCodeAt(this.content + 1) === SPACE);
+    return (
+      this.text.charCodeAt(this.content) === HYPHEN && (this.content + 1 === this.end || this.text.charCodeAt(this.content + 1) === SPACE)
+    );
   }
 
   private list(indent: number): unknown[] {
@@ -194,9 +197,14 @@ class BlockReader {
   }
 
   private doubleQuoted(rest: string, indent: number): string {
-    const whole = this.quoted(rest, indent, /^"(?:[^"\\]|\\["\\/bfnrt ]|\\u[0-9a-fA-F]{4})*"/, /^"(?:[^"\\]|\\["\\/bfnrt ]|\\u[0-9a-fA-F]{4})*$/);
+    const whole = this.quoted(
+      rest,
+      indent,
+      /^"(?:[^"\\]|\\["\\/bfnrt ]|\\u[0-9a-fA-F]{4})*"/,
+      /^"(?:[^"\\]|\\["\\/bfnrt ]|\\u[0-9a-fA-F]{4})*$/,
+    );
     // But for the escaped space, which Go's printer needs at the beginning of a line, these escapes mean the same in JSON.
-    return JSON.parse(whole.replaceAll(/\\(.)/g, (escape, character) => (character === ' ' ? ' ' : escape)));
+    return JSON.parse(whole.replaceAll(/\\(.)/g, (escaped, character) => (character === ' ' ? ' ' : escaped)));
   }
 
   private singleQuoted(rest: string, indent: number): string {

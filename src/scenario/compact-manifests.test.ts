@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compactFiles } from './compact-manifests.ts';
-import { FIRST_CLUSTER } from './first-cluster.ts';
 import { encodeLink } from './encode-link.ts';
+import { FIRST_CLUSTER } from './first-cluster.ts';
 import { decodeLink } from './link.ts';
 import { loadCluster } from './load-cluster.ts';
 import { readDocuments } from './read-manifests.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { deflateSync, strToU8, zlibSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { FIRST_CLUSTER } from './first-cluster.ts';
 import { encodeLink } from './encode-link.ts';
+import { FIRST_CLUSTER } from './first-cluster.ts';
 import { decodeLink } from './link.ts';
 
 describe('a link', () => {

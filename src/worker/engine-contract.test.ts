@@ -21,10 +21,23 @@ function overPort(): Engine {
   return new PortEngine(port2 as unknown as Port, () => port2.close());
 }
 
-const FILES = [{ name: 'a.yaml', text: 'apiVersion: v1\nkind: Pod\nmetadata: { name: web }\nspec: { nodeName: worker-1, containers: [{ name: nginx, image: nginx }] }\n' }];
-const BAD = [{ name: 'b.yaml', text: 'apiVersion: v1\nkind: Pod\nmetadata: { name: web }\nspec: { nodeName: nowhere, containers: [{ name: nginx, image: nginx }] }\n' }];
+const FILES = [
+  {
+    name: 'a.yaml',
+    text: 'apiVersion: v1\nkind: Pod\nmetadata: { name: web }\nspec: { nodeName: worker-1, containers: [{ name: nginx, image: nginx }] }\n',
+  },
+];
+const BAD = [
+  {
+    name: 'b.yaml',
+    text: 'apiVersion: v1\nkind: Pod\nmetadata: { name: web }\nspec: { nodeName: nowhere, containers: [{ name: nginx, image: nginx }] }\n',
+  },
+];
 
-for (const [name, make] of [['in process', () => new LabEngine()], ['over a port', overPort]] as const) {
+for (const [name, make] of [
+  ['in process', () => new LabEngine()],
+  ['over a port', overPort],
+] as const) {
   describe(`an engine ${name}`, () => {
     it('loads, sends and reports in batches without a gap', async () => {
       const engine = make();
@@ -47,7 +60,9 @@ for (const [name, make] of [['in process', () => new LabEngine()], ['over a port
       await engine.load(FILES);
       const refused = await engine.load(BAD);
       expect(refused).toMatchObject({ loaded: false, problems: [{ severity: 'error', file: 'b.yaml' }] });
-      expect(await engine.input({ type: 'send', from: 'external', to: 'pod/default/web', protocol: 'tcp' })).toMatchObject({ accepted: true });
+      expect(await engine.input({ type: 'send', from: 'external', to: 'pod/default/web', protocol: 'tcp' })).toMatchObject({
+        accepted: true,
+      });
       engine.dispose();
     });
 

@@ -9,7 +9,8 @@ export function serve(engine: Engine, port: Port): void {
     const request = event.data as Request;
     answer(engine, request).then(
       (value) => post({ id: request.id, type: 'answer', value }),
-      (error: unknown) => post({ id: request.id, type: 'crash', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      (error: unknown) =>
+        post({ id: request.id, type: 'crash', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
     );
   });
 }

@@ -1,7 +1,14 @@
 import type { ConntrackChange, ConntrackTuple, ConntrackView } from '../../protocol/event.ts';
 import { type Ipv4Packet, TCP_RST } from '../../protocol/packet.ts';
 import type { Skb } from '../link/skb.ts';
-import { type HookFunction, type HookTable, NF_ACCEPT, NF_DROP, PRIORITY_CONNTRACK, PRIORITY_CONNTRACK_CONFIRM } from '../netfilter/hooks.ts';
+import {
+  type HookFunction,
+  type HookTable,
+  NF_ACCEPT,
+  NF_DROP,
+  PRIORITY_CONNTRACK,
+  PRIORITY_CONNTRACK_CONFIRM,
+} from '../netfilter/hooks.ts';
 import type { LabContext } from '../sim/lab-context.ts';
 import { nextTcpState, TCP_TIMEOUT_NS, type TcpConntrackState } from './tcp-states.ts';
 import { hashTuple, invert, sameTuple, tupleOf } from './tuple.ts';
@@ -36,7 +43,16 @@ export class ConntrackEntry {
   }
 
   view(): ConntrackView {
-    return { id: this.id, original: this.original, reply: this.reply, state: this.state, assured: this.assured, seenReply: this.seenReply, expiresNs: this.expiresNs, mark: this.mark };
+    return {
+      id: this.id,
+      original: this.original,
+      reply: this.reply,
+      state: this.state,
+      assured: this.assured,
+      seenReply: this.seenReply,
+      expiresNs: this.expiresNs,
+      mark: this.mark,
+    };
   }
 }
 
@@ -113,7 +129,14 @@ export class Conntrack {
     return this.advance(skb, ip, entry, direction, fresh, device);
   }
 
-  private advance(skb: Skb, ip: Ipv4Packet, entry: ConntrackEntry, direction: 'original' | 'reply', fresh: boolean, device: string | undefined): typeof NF_ACCEPT {
+  private advance(
+    skb: Skb,
+    ip: Ipv4Packet,
+    entry: ConntrackEntry,
+    direction: 'original' | 'reply',
+    fresh: boolean,
+    device: string | undefined,
+  ): typeof NF_ACCEPT {
     const nowNs = this.owner.lab.sim.nowNs;
     const payload = ip.payload;
     if (payload.type === 'tcp') {
@@ -237,8 +260,16 @@ export class Conntrack {
     }
   }
 
-  private note(skb: Skb, device: string | undefined, action: ConntrackChange['action'], packetState: PacketState, packetDirection: 'original' | 'reply', entry: ConntrackEntry | undefined): void {
+  private note(
+    skb: Skb,
+    device: string | undefined,
+    action: ConntrackChange['action'],
+    packetState: PacketState,
+    packetDirection: 'original' | 'reply',
+    entry: ConntrackEntry | undefined,
+  ): void {
     const recorder = this.owner.lab.recorder;
-    if (recorder.on) recorder.packet('conntrack', this.owner.id, device, skb, { action, packetState, packetDirection, entry: entry?.view() });
+    if (recorder.on)
+      recorder.packet('conntrack', this.owner.id, device, skb, { action, packetState, packetDirection, entry: entry?.view() });
   }
 }

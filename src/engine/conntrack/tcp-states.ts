@@ -1,12 +1,44 @@
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../protocol/packet.ts';
 
 /** States of a tracked TCP connection, named as `conntrack -L` prints them (net/netfilter/nf_conntrack_proto_tcp.c, Linux 6.12). */
-export type TcpConntrackState = 'NONE' | 'SYN_SENT' | 'SYN_RECV' | 'ESTABLISHED' | 'FIN_WAIT' | 'CLOSE_WAIT' | 'LAST_ACK' | 'TIME_WAIT' | 'CLOSE' | 'SYN_SENT2';
+export type TcpConntrackState =
+  | 'NONE'
+  | 'SYN_SENT'
+  | 'SYN_RECV'
+  | 'ESTABLISHED'
+  | 'FIN_WAIT'
+  | 'CLOSE_WAIT'
+  | 'LAST_ACK'
+  | 'TIME_WAIT'
+  | 'CLOSE'
+  | 'SYN_SENT2';
 
-const ORDER: readonly TcpConntrackState[] = ['NONE', 'SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK', 'TIME_WAIT', 'CLOSE', 'SYN_SENT2'];
+const ORDER: readonly TcpConntrackState[] = [
+  'NONE',
+  'SYN_SENT',
+  'SYN_RECV',
+  'ESTABLISHED',
+  'FIN_WAIT',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'TIME_WAIT',
+  'CLOSE',
+  'SYN_SENT2',
+];
 
 const NAMES = {
-  sNO: 'NONE', sSS: 'SYN_SENT', sSR: 'SYN_RECV', sES: 'ESTABLISHED', sFW: 'FIN_WAIT', sCW: 'CLOSE_WAIT', sLA: 'LAST_ACK', sTW: 'TIME_WAIT', sCL: 'CLOSE', sS2: 'SYN_SENT2', sIV: 'invalid', sIG: 'ignore',
+  sNO: 'NONE',
+  sSS: 'SYN_SENT',
+  sSR: 'SYN_RECV',
+  sES: 'ESTABLISHED',
+  sFW: 'FIN_WAIT',
+  sCW: 'CLOSE_WAIT',
+  sLA: 'LAST_ACK',
+  sTW: 'TIME_WAIT',
+  sCL: 'CLOSE',
+  sS2: 'SYN_SENT2',
+  sIV: 'invalid',
+  sIG: 'ignore',
 } as const;
 
 type Row = readonly (TcpConntrackState | 'invalid' | 'ignore')[];
@@ -34,8 +66,23 @@ const TABLE: Readonly<Record<'original' | 'reply', Readonly<Record<'syn' | 'syna
   },
 };
 
-export function nextTcpState(state: TcpConntrackState, direction: 'original' | 'reply', flags: number): TcpConntrackState | 'invalid' | 'ignore' {
-  const kind = flags & TCP_RST ? 'rst' : flags & TCP_SYN ? (flags & TCP_ACK ? 'synack' : 'syn') : flags & TCP_FIN ? 'fin' : flags & TCP_ACK ? 'ack' : 'none';
+export function nextTcpState(
+  state: TcpConntrackState,
+  direction: 'original' | 'reply',
+  flags: number,
+): TcpConntrackState | 'invalid' | 'ignore' {
+  const kind =
+    flags & TCP_RST
+      ? 'rst'
+      : flags & TCP_SYN
+        ? flags & TCP_ACK
+          ? 'synack'
+          : 'syn'
+        : flags & TCP_FIN
+          ? 'fin'
+          : flags & TCP_ACK
+            ? 'ack'
+            : 'none';
   return TABLE[direction][kind][INDEX[state]] ?? 'invalid';
 }
 

@@ -13,7 +13,9 @@ export function tupleOf(ip: Ipv4Packet): ConntrackTuple | undefined {
     case 'udp':
       return { src, dst, protocol: 17, srcPort: payload.srcPort, dstPort: payload.dstPort };
     case 'icmp':
-      return ICMP_REPLY_OF[payload.icmpType] === undefined ? undefined : { src, dst, protocol: 1, srcPort: payload.id, dstPort: payload.icmpType * 256 + payload.code };
+      return ICMP_REPLY_OF[payload.icmpType] === undefined
+        ? undefined
+        : { src, dst, protocol: 1, srcPort: payload.id, dstPort: payload.icmpType * 256 + payload.code };
     case 'opaque':
       return ip.fragmentOffset > 0 || ip.moreFragments ? undefined : { src, dst, protocol: payload.protocol, srcPort: 0, dstPort: 0 };
   }

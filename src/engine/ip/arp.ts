@@ -18,7 +18,12 @@ export function arpReceive(dev: InetDevice, skb: Skb, arp: ArpPacket): void {
   }
   if (arp.op === 'request' && netns.fib.isLocal(arp.targetIp)) {
     lookupOrCreate(dev, arp.senderIp).update(arp.senderMac, 'STALE', true, skb.cause);
-    send(dev, { type: 'arp', op: 'reply', senderMac: dev.device.mac, senderIp: arp.targetIp, targetMac: arp.senderMac, targetIp: arp.senderIp }, arp.senderMac, skb);
+    send(
+      dev,
+      { type: 'arp', op: 'reply', senderMac: dev.device.mac, senderIp: arp.targetIp, targetMac: arp.senderMac, targetIp: arp.senderIp },
+      arp.senderMac,
+      skb,
+    );
     return;
   }
   // Others learn nothing new from a request, but refresh what they know (arp_process).
@@ -32,7 +37,12 @@ export function arpReceive(dev: InetDevice, skb: Skb, arp: ArpPacket): void {
 /** Asks who has `target`; `known` is the MAC to ask when an old entry is only being probed. */
 export function sendArpRequest(dev: InetDevice, target: Ipv4, known: Mac | undefined, serving: Skb | undefined): void {
   const senderIp = senderAddress(dev, target, serving);
-  send(dev, { type: 'arp', op: 'request', senderMac: dev.device.mac, senderIp, targetMac: ZERO_MAC, targetIp: target }, known ?? BROADCAST_MAC, serving);
+  send(
+    dev,
+    { type: 'arp', op: 'request', senderMac: dev.device.mac, senderIp, targetMac: ZERO_MAC, targetIp: target },
+    known ?? BROADCAST_MAC,
+    serving,
+  );
 }
 
 /** arp_solicit with arp_announce 0: the waiting packet's own source if it is ours, else the device's best address. */
@@ -43,5 +53,7 @@ function senderAddress(dev: InetDevice, target: Ipv4, serving: Skb | undefined):
 
 function send(dev: InetDevice, arp: ArpPacket, to: Mac, serving: Skb | undefined): void {
   const lab = dev.netns.lab;
-  dev.device.send(new Skb(lab.nextPacket(), serving?.flow ?? 0, serving?.direction ?? 'request', serving?.cause ?? 0, arp, dev.device.mac, to));
+  dev.device.send(
+    new Skb(lab.nextPacket(), serving?.flow ?? 0, serving?.direction ?? 'request', serving?.cause ?? 0, arp, dev.device.mac, to),
+  );
 }

@@ -52,7 +52,13 @@ class RouteTable {
   }
 
   all(): Route[] {
-    return [...this.lengths].reverse().flatMap((length) => [...(this.byLength.get(length) as Map<number, Route>).values()].sort((a, b) => Number(a.view.destination.address) - Number(b.view.destination.address)));
+    return [...this.lengths]
+      .reverse()
+      .flatMap((length) =>
+        [...(this.byLength.get(length) as Map<number, Route>).values()].sort(
+          (a, b) => Number(a.view.destination.address) - Number(b.view.destination.address),
+        ),
+      );
   }
 }
 
@@ -97,9 +103,13 @@ export class Fib {
     const main = this.main.all();
     if (this.shared) {
       const { except } = this.shared;
-      for (const route of this.shared.routes.all()) if (!sameCidr(route.destination, except)) main.push(this.sharedRoute(route, this.shared.device));
+      for (const route of this.shared.routes.all())
+        if (!sameCidr(route.destination, except)) main.push(this.sharedRoute(route, this.shared.device));
     }
-    main.sort((a, b) => Number(a.view.destination.address) - Number(b.view.destination.address) || a.view.destination.length - b.view.destination.length);
+    main.sort(
+      (a, b) =>
+        Number(a.view.destination.address) - Number(b.view.destination.address) || a.view.destination.length - b.view.destination.length,
+    );
     return [...main, ...this.local.all()].map((r) => r.view);
   }
 
@@ -112,12 +122,22 @@ export class Fib {
     const own = this.main.lookup(destination);
     if (!this.shared?.device.device.up) return own;
     const common = this.shared.routes.find(destination);
-    if (!common || sameCidr(common.destination, this.shared.except) || (own && own.view.destination.length >= common.destination.length)) return own;
+    if (!common || sameCidr(common.destination, this.shared.except) || (own && own.view.destination.length >= common.destination.length))
+      return own;
     return this.sharedRoute(common, this.shared.device);
   }
 
   private sharedRoute({ destination, via }: { destination: Cidr; via: Ipv4 }, device: InetDevice): Route {
-    const view: RouteView = { table: 'main', type: 'unicast', destination, via, device: device.device.name, prefSrc: undefined, scope: 'global', protocol: 'static' };
+    const view: RouteView = {
+      table: 'main',
+      type: 'unicast',
+      destination,
+      via,
+      device: device.device.name,
+      prefSrc: undefined,
+      scope: 'global',
+      protocol: 'static',
+    };
     return { view, device, via, prefSrc: undefined };
   }
 

@@ -64,17 +64,32 @@ export class Reassembly {
     const body = joined(pending.pieces);
     if (body === undefined) {
       const recorder = this.netns.lab.recorder;
-      if (recorder.on) recorder.packet('deliver', this.netns.id, dev.device.name, skb, { to: 'the reassembly queue, until all fragments are here', process: undefined });
+      if (recorder.on)
+        recorder.packet('deliver', this.netns.id, dev.device.name, skb, {
+          to: 'the reassembly queue, until all fragments are here',
+          process: undefined,
+        });
       return undefined;
     }
     this.netns.lab.sim.cancel(pending.timer);
     this.pending.delete(key);
-    const payload = decodePayload(ip.payload.protocol, Uint8Array.from(body, (c) => c.charCodeAt(0)));
+    const payload = decodePayload(
+      ip.payload.protocol,
+      Uint8Array.from(body, (c) => c.charCodeAt(0)),
+    );
     if (!payload) {
       this.netns.drop(skb, dev, 'notUnderstood', 'the reassembled packet is malformed');
       return undefined;
     }
-    const whole = new Skb(skb.packet, skb.flow, skb.direction, skb.cause, { ...ip, moreFragments: false, fragmentOffset: 0, payload }, skb.src, skb.dst);
+    const whole = new Skb(
+      skb.packet,
+      skb.flow,
+      skb.direction,
+      skb.cause,
+      { ...ip, moreFragments: false, fragmentOffset: 0, payload },
+      skb.src,
+      skb.dst,
+    );
     const recorder = this.netns.lab.recorder;
     if (recorder.on) recorder.packet('reassembled', this.netns.id, dev.device.name, whole, { fragments: pending.pieces.length });
     return whole;
@@ -101,4 +116,3 @@ function joined(pieces: readonly { offset: number; data: string; last: boolean }
   }
   return sorted.at(-1)?.last ? body : undefined;
 }
-

@@ -1,7 +1,15 @@
 import type { Ipv4 } from '../../protocol/address.ts';
 import type { DropReason } from '../../protocol/event.ts';
 import {
-  ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST, ICMP_REDIRECT, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, type IcmpMessage, type Ipv4Packet, UNREACH_FRAG_NEEDED, UNREACH_HOST,
+  ICMP_ECHO_REPLY,
+  ICMP_ECHO_REQUEST,
+  ICMP_REDIRECT,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  type IcmpMessage,
+  type Ipv4Packet,
+  UNREACH_FRAG_NEEDED,
+  UNREACH_HOST,
 } from '../../protocol/packet.ts';
 import type { Skb } from '../link/skb.ts';
 import type { InetDevice } from './inet-device.ts';
@@ -98,8 +106,16 @@ function deliver(netns: Netns, dev: InetDevice, skb: Skb, to: string): void {
 /** An answer of the kernel itself: the other direction than what it answers, no don't-fragment (net/ipv4/icmp.c, icmp_reply). */
 function send(netns: Netns, about: Skb, src: Ipv4, dst: Ipv4, payload: IcmpMessage): void {
   const packet: Ipv4Packet = {
-    type: 'ipv4', src, dst, ttl: netns.sysctls.defaultTtl, id: netns.nextIpId(), dontFragment: false, moreFragments: false, fragmentOffset: 0,
-    tos: payload.quote ? 0xc0 : 0, payload,
+    type: 'ipv4',
+    src,
+    dst,
+    ttl: netns.sysctls.defaultTtl,
+    id: netns.nextIpId(),
+    dontFragment: false,
+    moreFragments: false,
+    fragmentOffset: 0,
+    tos: payload.quote ? 0xc0 : 0,
+    payload,
   };
   localOut(netns, packet, { flow: about.flow, direction: about.direction === 'request' ? 'reply' : 'request', cause: about.cause });
 }

@@ -136,7 +136,8 @@ export class Neighbour {
     }
     this.queue.push(skb);
     if (skb.hostQueue) skb.hostQueue.waiting = true;
-    if (netns.lab.recorder.on) netns.lab.recorder.packet('queued', netns.id, this.dev.device.name, skb, { nextHop: this.address, queueLength: this.queue.length });
+    if (netns.lab.recorder.on)
+      netns.lab.recorder.packet('queued', netns.id, this.dev.device.name, skb, { nextHop: this.address, queueLength: this.queue.length });
   }
 
   private flush(): void {
@@ -195,7 +196,14 @@ export class Neighbour {
     const created = this.dev.neighbours.get(this.address) !== this;
     if (created) this.dev.neighbours.set(this.address, this);
     this.state = state;
-    if (recorder.on) recorder.fact('neighbour', this.dev.netns.id, this.dev.device.name, { action: created ? 'created' : 'updated', entry: this.view() }, cause);
+    if (recorder.on)
+      recorder.fact(
+        'neighbour',
+        this.dev.netns.id,
+        this.dev.device.name,
+        { action: created ? 'created' : 'updated', entry: this.view() },
+        cause,
+      );
   }
 
   private arm(delayNs: number): void {

@@ -93,12 +93,24 @@ export class Netns implements DeviceOwner {
   }
 
   /** Adds a static route; with `via` the device is the one that reaches it. Returns false when nothing does. */
-  addRoute(destination: Cidr, options: { via?: Ipv4 | undefined; device?: InetDevice | undefined; type?: RouteType | undefined }): Route | undefined {
+  addRoute(
+    destination: Cidr,
+    options: { via?: Ipv4 | undefined; device?: InetDevice | undefined; type?: RouteType | undefined },
+  ): Route | undefined {
     const type = options.type ?? 'unicast';
     const device = options.device ?? (options.via === undefined ? undefined : this.fib.lookup(options.via)?.device);
     if (type === 'unicast' && !device) return undefined;
     const route: Route = {
-      view: { table: 'main', type, destination: networkOf(destination), via: options.via, device: device?.device.name, prefSrc: undefined, scope: options.via === undefined ? 'link' : 'global', protocol: 'boot' },
+      view: {
+        table: 'main',
+        type,
+        destination: networkOf(destination),
+        via: options.via,
+        device: device?.device.name,
+        prefSrc: undefined,
+        scope: options.via === undefined ? 'link' : 'global',
+        protocol: 'boot',
+      },
       device,
       via: options.via,
       prefSrc: undefined,
@@ -127,7 +139,8 @@ export class Netns implements DeviceOwner {
     } else {
       const before = new Set(this.fib.view());
       for (const cidr of dev.addresses) this.addAddressRoutes(dev, cidr);
-      for (const route of this.fib.view()) if (!before.has(route)) recorder.fact('routeChanged', this.id, device.name, { action: 'added', route });
+      for (const route of this.fib.view())
+        if (!before.has(route)) recorder.fact('routeChanged', this.id, device.name, { action: 'added', route });
     }
     recorder.fact('deviceChanged', this.id, device.name, { view: dev.view() });
     const peer = device.peer;
@@ -164,8 +177,17 @@ export class Netns implements DeviceOwner {
 
   private addKernelRoute(dev: InetDevice, table: 'local' | 'main', type: RouteType, destination: Cidr, prefSrc: Ipv4): void {
     this.fib.add({
-      view: { table, type, destination, via: undefined, device: dev.device.name, prefSrc, scope: type === 'local' ? 'host' : 'link', protocol: 'kernel' },
-      device: type === 'local' ? this.lo ?? dev : dev,
+      view: {
+        table,
+        type,
+        destination,
+        via: undefined,
+        device: dev.device.name,
+        prefSrc,
+        scope: type === 'local' ? 'host' : 'link',
+        protocol: 'kernel',
+      },
+      device: type === 'local' ? (this.lo ?? dev) : dev,
       via: undefined,
       prefSrc,
     });

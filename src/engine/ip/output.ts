@@ -65,7 +65,13 @@ export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): Outp
   skb.hostQueue = origin.hostQueue;
   const nextHop = route.via ?? packet.dst;
   const recorder = netns.lab.recorder;
-  if (recorder.on) recorder.packet('route', netns.id, out.device.name, skb, { destination: packet.dst, route: route.view, nextHop: route.view.type === 'local' ? undefined : nextHop, input: false });
+  if (recorder.on)
+    recorder.packet('route', netns.id, out.device.name, skb, {
+      destination: packet.dst,
+      route: route.view,
+      nextHop: route.view.type === 'local' ? undefined : nextHop,
+      input: false,
+    });
   if (passHook(netns, skb, 'OUTPUT', undefined, out.device.name) === NF_DROP) return 'EPERM';
   finishOutput(out, nextHop, skb);
   return undefined;
@@ -78,7 +84,8 @@ export function finishOutput(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
   const packet = skb.payload as Ipv4Packet;
   const length = ipv4Length(packet);
   if (length > device.mtu || length > (netns.pathMtu.get(packet.dst) ?? length)) {
-    for (const piece of fragment(out, skb, Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu))) transmit(out, nextHop, piece);
+    for (const piece of fragment(out, skb, Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu)))
+      transmit(out, nextHop, piece);
   } else {
     transmit(out, nextHop, skb);
   }
@@ -90,7 +97,14 @@ function transmit(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
 }
 
 /** Runs a hook and records that it was passed; a namespace without hook functions does neither. */
-export function passHook(netns: Netns, skb: Skb, hook: HookName, inDevice: string | undefined, outDevice: string | undefined, bridged = false): HookVerdict {
+export function passHook(
+  netns: Netns,
+  skb: Skb,
+  hook: HookName,
+  inDevice: string | undefined,
+  outDevice: string | undefined,
+  bridged = false,
+): HookVerdict {
   if (netns.hooks.isEmpty(hook)) return NF_ACCEPT;
   const state = { hook, inDevice, outDevice, bridged };
   const recorder = netns.lab.recorder;

@@ -49,9 +49,15 @@ export class Sysctls {
 
   set(key: string, text: string): Result<undefined, string> {
     const known = KNOWN[patternOf(key)];
-    if (!known) return err(`${key} is not modelled; the lab models ${Object.keys(KNOWN).map((k) => k.replace('DEV', 'DEVICE')).join(', ')}`);
+    if (!known)
+      return err(
+        `${key} is not modelled; the lab models ${Object.keys(KNOWN)
+          .map((k) => k.replace('DEV', 'DEVICE'))
+          .join(', ')}`,
+      );
     const value = Number(text.trim());
-    if (text.trim() === '' || !Number.isInteger(value) || value < known.min || value > known.max) return err(`${key}: expected a whole number from ${known.min} to ${known.max}, got ${JSON.stringify(text)}`);
+    if (text.trim() === '' || !Number.isInteger(value) || value < known.min || value > known.max)
+      return err(`${key}: expected a whole number from ${known.min} to ${known.max}, got ${JSON.stringify(text)}`);
     this.values.set(key, value);
     this.ipForward = this.get('net.ipv4.ip_forward') === 1;
     this.callIptables = this.get('net.bridge.bridge-nf-call-iptables') === 1;
@@ -74,12 +80,18 @@ export class Sysctls {
   view(): Record<string, string> {
     const view: Record<string, string> = {};
     for (const [key, { fallback }] of Object.entries(KNOWN)) if (!key.includes('DEV')) view[key] = String(this.values.get(key) ?? fallback);
-    for (const name of ['rp_filter', 'route_localnet', 'accept_local']) view[`net.ipv4.conf.all.${name}`] = String(this.get(`net.ipv4.conf.all.${name}`));
+    for (const name of ['rp_filter', 'route_localnet', 'accept_local'])
+      view[`net.ipv4.conf.all.${name}`] = String(this.get(`net.ipv4.conf.all.${name}`));
     for (const [key, value] of this.values) view[key] = String(value);
     return view;
   }
 
   private forDevice(device: string, name: string): number {
-    return this.values.get(`net.ipv4.conf.${device}.${name}`) ?? this.values.get(`net.ipv4.conf.default.${name}`) ?? KNOWN[`net.ipv4.conf.DEV.${name}`]?.fallback ?? 0;
+    return (
+      this.values.get(`net.ipv4.conf.${device}.${name}`) ??
+      this.values.get(`net.ipv4.conf.default.${name}`) ??
+      KNOWN[`net.ipv4.conf.DEV.${name}`]?.fallback ??
+      0
+    );
   }
 }

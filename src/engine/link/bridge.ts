@@ -89,7 +89,8 @@ export class Bridge extends Device {
       if (this.owner.lab.sim.nowNs - entry.updatedNs >= FDB_AGEING_NS) continue;
       view.push({ bridge: this.name, mac, port: entry.port.device.name, local: false, updatedNs: entry.updatedNs });
     }
-    for (const port of this.ports) view.push({ bridge: this.name, mac: port.device.mac, port: port.device.name, local: true, updatedNs: 0 });
+    for (const port of this.ports)
+      view.push({ bridge: this.name, mac: port.device.mac, port: port.device.name, local: true, updatedNs: 0 });
     return view;
   }
 
@@ -175,11 +176,25 @@ export class Bridge extends Device {
     to.device.send(skb);
   }
 
-  private decide(skb: Skb, from: BridgePort | undefined, verdict: BridgeDecision['verdict'], ports: readonly BridgePort[], omitted: number, learned: BridgeDecision['learned']): void {
+  private decide(
+    skb: Skb,
+    from: BridgePort | undefined,
+    verdict: BridgeDecision['verdict'],
+    ports: readonly BridgePort[],
+    omitted: number,
+    learned: BridgeDecision['learned'],
+  ): void {
     const recorder = this.owner.lab.recorder;
     if (!recorder.on) return;
     const ingress = from?.device.name;
-    recorder.packet('bridge', this.owner.id, ingress ?? this.name, skb, { bridge: this.name, verdict, ports: ports.map((p) => p.device.name), omitted, learned, ingress });
+    recorder.packet('bridge', this.owner.id, ingress ?? this.name, skb, {
+      bridge: this.name,
+      verdict,
+      ports: ports.map((p) => p.device.name),
+      omitted,
+      learned,
+      ingress,
+    });
   }
 
   private drop(skb: Skb, from: BridgePort | undefined): void {

@@ -27,7 +27,15 @@ export class Skb implements Subject {
   private body: Frame['payload'];
   private cached: Frame | undefined = undefined;
 
-  constructor(packet: number, flow: number, direction: Direction, cause: number, payload: Frame['payload'], src: Mac = ZERO_MAC, dst: Mac = ZERO_MAC) {
+  constructor(
+    packet: number,
+    flow: number,
+    direction: Direction,
+    cause: number,
+    payload: Frame['payload'],
+    src: Mac = ZERO_MAC,
+    dst: Mac = ZERO_MAC,
+  ) {
     this.packet = packet;
     this.flow = flow;
     this.direction = direction;

@@ -1,8 +1,20 @@
 import { err, ok, type Result } from '../../base/result.ts';
 import type { Ipv4, Ipv6, Mac } from '../../protocol/address.ts';
 import {
-  type ArpPacket, type Frame, ICMP_QUOTE_MAX, ICMP_REDIRECT, type IcmpMessage, type Ipv4Packet, type Ipv6Packet, ipv4Length, protocolNumber, type TcpOptions, type TcpSegment, tcpHeaderLength,
-  type TransportPayload, transportLength,
+  type ArpPacket,
+  type Frame,
+  ICMP_QUOTE_MAX,
+  ICMP_REDIRECT,
+  type IcmpMessage,
+  type Ipv4Packet,
+  type Ipv6Packet,
+  ipv4Length,
+  protocolNumber,
+  type TcpOptions,
+  type TcpSegment,
+  type TransportPayload,
+  tcpHeaderLength,
+  transportLength,
 } from '../../protocol/packet.ts';
 import { internetChecksum, OctetReader, OctetWriter } from './octets.ts';
 
@@ -37,7 +49,11 @@ function mac(w: OctetWriter, address: Mac): void {
 }
 
 function encodeArp(w: OctetWriter, arp: ArpPacket): void {
-  w.u16(1).u16(ETHERTYPE_IPV4).u8(6).u8(4).u16(arp.op === 'request' ? 1 : 2);
+  w.u16(1)
+    .u16(ETHERTYPE_IPV4)
+    .u8(6)
+    .u8(4)
+    .u16(arp.op === 'request' ? 1 : 2);
   mac(w, arp.senderMac);
   w.u32(arp.senderIp);
   mac(w, arp.targetMac);
@@ -66,7 +82,11 @@ function encodeTransport(w: OctetWriter, ip: Ipv4Packet): void {
       w.patch16(start + 16, internetChecksum(w.view(start, w.length), pseudoHeader(ip, w.length - start)));
       return;
     case 'udp': {
-      w.u16(payload.srcPort).u16(payload.dstPort).u16(8 + payload.data.length).u16(0).data(payload.data);
+      w.u16(payload.srcPort)
+        .u16(payload.dstPort)
+        .u16(8 + payload.data.length)
+        .u16(0)
+        .data(payload.data);
       // Zero means "no checksum" (RFC 768), so a sum of zero is sent as all ones.
       w.patch16(start + 6, internetChecksum(w.view(start, w.length), pseudoHeader(ip, w.length - start)) || 0xffff);
       return;
@@ -85,7 +105,11 @@ function encodeTcp(w: OctetWriter, tcp: TcpSegment): void {
   const headerLength = tcpHeaderLength(tcp.options);
   const end = w.length + headerLength;
   w.u16(tcp.srcPort).u16(tcp.dstPort).u32(tcp.seq).u32(tcp.ack);
-  w.u8((headerLength / 4) << 4).u8(tcp.flags).u16(tcp.window).u16(0).u16(0);
+  w.u8((headerLength / 4) << 4)
+    .u8(tcp.flags)
+    .u16(tcp.window)
+    .u16(0)
+    .u16(0);
   const o = tcp.options;
   if (o) {
     if (o.mss !== undefined) w.u8(2).u8(4).u16(o.mss);
@@ -127,7 +151,14 @@ export function decodeFrame(bytes: Uint8Array): Result<Frame, string> {
     const dst = readMac(r);
     const src = readMac(r);
     const etherType = r.u16();
-    const payload = etherType === ETHERTYPE_ARP ? decodeArp(r) : etherType === ETHERTYPE_IPV4 ? decodeIpv4(r, true) : etherType === ETHERTYPE_IPV6 ? decodeIpv6(r) : undefined;
+    const payload =
+      etherType === ETHERTYPE_ARP
+        ? decodeArp(r)
+        : etherType === ETHERTYPE_IPV4
+          ? decodeIpv4(r, true)
+          : etherType === ETHERTYPE_IPV6
+            ? decodeIpv6(r)
+            : undefined;
     if (payload === undefined) return err(`EtherType 0x${etherType.toString(16).padStart(4, '0')} is not understood`);
     return typeof payload === 'string' ? err(payload) : ok({ dst, src, payload });
   } catch (error) {
@@ -142,7 +173,14 @@ function decodeArp(r: OctetReader): ArpPacket | string {
   if (r.u16() !== 1 || r.u16() !== ETHERTYPE_IPV4 || r.u8() !== 6 || r.u8() !== 4) return 'ARP is not for Ethernet and IPv4';
   const op = r.u16();
   if (op !== 1 && op !== 2) return `ARP operation ${op} is not understood`;
-  return { type: 'arp', op: op === 1 ? 'request' : 'reply', senderMac: readMac(r), senderIp: r.u32() as Ipv4, targetMac: readMac(r), targetIp: r.u32() as Ipv4 };
+  return {
+    type: 'arp',
+    op: op === 1 ? 'request' : 'reply',
+    senderMac: readMac(r),
+    senderIp: r.u32() as Ipv4,
+    targetMac: readMac(r),
+    targetIp: r.u32() as Ipv4,
+  };
 }
 
 function decodeIpv4(r: OctetReader, whole: boolean): Ipv4Packet | string {
@@ -161,9 +199,22 @@ function decodeIpv4(r: OctetReader, whole: boolean): Ipv4Packet | string {
   if (internetChecksum(r.bytes.subarray(start, start + 20)) !== 0) return 'the IPv4 header checksum is wrong';
   const dataLength = length - 20;
   if (dataLength < 0 || (whole && dataLength > r.left)) return `the IPv4 total length ${length} does not fit`;
-  const head = { type: 'ipv4', src, dst, ttl, id, tos, dontFragment: (fragment & 0x4000) !== 0, moreFragments: (fragment & 0x2000) !== 0, fragmentOffset: (fragment & 0x1fff) * 8 } as const;
+  const head = {
+    type: 'ipv4',
+    src,
+    dst,
+    ttl,
+    id,
+    tos,
+    dontFragment: (fragment & 0x4000) !== 0,
+    moreFragments: (fragment & 0x2000) !== 0,
+    fragmentOffset: (fragment & 0x1fff) * 8,
+  } as const;
   const body = r.bytes.subarray(r.offset, r.offset + Math.min(dataLength, r.left));
-  const payload = head.moreFragments || head.fragmentOffset > 0 ? opaque(protocol, body) : decodeTransport(protocol, body, whole ? { src, dst } : undefined);
+  const payload =
+    head.moreFragments || head.fragmentOffset > 0
+      ? opaque(protocol, body)
+      : decodeTransport(protocol, body, whole ? { src, dst } : undefined);
   return typeof payload === 'string' ? payload : { ...head, payload };
 }
 
@@ -173,7 +224,9 @@ function opaque(protocol: number, body: Uint8Array): TransportPayload {
 
 function decodeTransport(protocol: number, body: Uint8Array, verify: { src: Ipv4; dst: Ipv4 } | undefined): TransportPayload | string {
   const r = new OctetReader(body);
-  const pseudo = verify ? (verify.src >>> 16) + (verify.src & 0xffff) + (verify.dst >>> 16) + (verify.dst & 0xffff) + protocol + body.length : 0;
+  const pseudo = verify
+    ? (verify.src >>> 16) + (verify.src & 0xffff) + (verify.dst >>> 16) + (verify.dst & 0xffff) + protocol + body.length
+    : 0;
   if (protocol === 6) {
     if (verify && internetChecksum(body, pseudo) !== 0) return 'the TCP checksum is wrong';
     return decodeTcp(r);
@@ -210,7 +263,12 @@ function decodeTcp(r: OctetReader): TcpSegment | string {
 }
 
 function decodeTcpOptions(r: OctetReader, end: number): TcpOptions | string {
-  const options = { mss: undefined as number | undefined, windowScale: undefined as number | undefined, sackPermitted: false, timestamp: undefined as TcpOptions['timestamp'] };
+  const options = {
+    mss: undefined as number | undefined,
+    windowScale: undefined as number | undefined,
+    sackPermitted: false,
+    timestamp: undefined as TcpOptions['timestamp'],
+  };
   while (r.offset < end) {
     const kind = r.u8();
     if (kind === 0) break;
@@ -235,8 +293,10 @@ function decodeIcmp(r: OctetReader): IcmpMessage | string {
   const base = { type: 'icmp', icmpType, code, id: 0, seq: 0, mtu: 0, gateway: 0 as Ipv4, quote: undefined, data: '' } as const;
   if (icmpType === 0 || icmpType === 8) return { ...base, id: r.u16(), seq: r.u16(), data: r.data(r.left) };
   if (icmpType !== 3 && icmpType !== 5 && icmpType !== 11) return { ...base, id: r.u16(), seq: r.u16(), data: r.data(r.left) };
-  const gateway = (icmpType === ICMP_REDIRECT ? r.u32() : 0) as Ipv4;
-  const mtu = icmpType === ICMP_REDIRECT ? 0 : (r.u16(), r.u16());
+  const redirect = icmpType === ICMP_REDIRECT;
+  const rest = r.u32();
+  const gateway = (redirect ? rest : 0) as Ipv4;
+  const mtu = redirect ? 0 : rest & 0xffff;
   const quote = decodeIpv4(r, false);
   return typeof quote === 'string' ? quote : { ...base, mtu, gateway, quote };
 }

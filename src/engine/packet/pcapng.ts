@@ -2,7 +2,7 @@ import type { Frame } from '../../protocol/packet.ts';
 import { encodeFrame } from './codec.ts';
 
 /** What was seen at one interface. `timeNs` counts from the start of the simulation; `comment` goes to the packet. */
-export interface Capture {
+interface Capture {
   readonly interfaceName: string;
   readonly packets: readonly { readonly timeNs: number; readonly frame: Frame; readonly comment: string; readonly outgoing: boolean }[];
 }
@@ -16,13 +16,28 @@ const LINKTYPE_ETHERNET = 1;
 export function encodePcapng(capture: Capture): Uint8Array {
   const blocks: Uint8Array[] = [
     block(SECTION_HEADER, [u32(0x1a2b3c4d), u16(1), u16(0), u32(0xffffffff), u32(0xffffffff), option(4, text('Hoplab')), END]),
-    block(INTERFACE_DESCRIPTION, [u16(LINKTYPE_ETHERNET), u16(0), u32(262_144), option(2, text(capture.interfaceName)), option(9, Uint8Array.of(9)), END]),
+    block(INTERFACE_DESCRIPTION, [
+      u16(LINKTYPE_ETHERNET),
+      u16(0),
+      u32(262_144),
+      option(2, text(capture.interfaceName)),
+      option(9, Uint8Array.of(9)),
+      END,
+    ]),
   ];
   for (const { timeNs, frame, comment, outgoing } of capture.packets) {
     const bytes = encodeFrame(frame);
     blocks.push(
       block(ENHANCED_PACKET, [
-        u32(0), u32(Math.floor(timeNs / 0x1_0000_0000)), u32(timeNs % 0x1_0000_0000), u32(bytes.length), u32(bytes.length), padded(bytes), option(1, text(comment)), option(2, u32(outgoing ? 2 : 1)), END,
+        u32(0),
+        u32(Math.floor(timeNs / 0x1_0000_0000)),
+        u32(timeNs % 0x1_0000_0000),
+        u32(bytes.length),
+        u32(bytes.length),
+        padded(bytes),
+        option(1, text(comment)),
+        option(2, u32(outgoing ? 2 : 1)),
+        END,
       ]),
     );
   }

@@ -32,13 +32,35 @@ export class Recorder {
   packet<T extends EventType>(type: T, netns: string, device: string | undefined, subject: Subject, data: EventData[T]): number {
     if (!this.on) return 0;
     const seq = ++this.seq;
-    this.append(new RecordedEvent(type, seq, this.sim.nowNs, subject.cause, netns, device, subject.packet, subject.flow, subject.direction, subject.frame(), data));
+    this.append(
+      new RecordedEvent(
+        type,
+        seq,
+        this.sim.nowNs,
+        subject.cause,
+        netns,
+        device,
+        subject.packet,
+        subject.flow,
+        subject.direction,
+        subject.frame(),
+        data,
+      ),
+    );
     subject.cause = seq;
     return seq;
   }
 
   /** Records something that is not about one packet; `cause` is the event that led to it, 0 for none. */
-  fact<T extends EventType>(type: T, netns: string, device: string | undefined, data: EventData[T], cause = 0, flow = 0, direction: Direction = 'request'): number {
+  fact<T extends EventType>(
+    type: T,
+    netns: string,
+    device: string | undefined,
+    data: EventData[T],
+    cause = 0,
+    flow = 0,
+    direction: Direction = 'request',
+  ): number {
     if (!this.on) return 0;
     const seq = ++this.seq;
     this.append(new RecordedEvent(type, seq, this.sim.nowNs, cause, netns, device, 0, flow, direction, undefined, data));
@@ -71,7 +93,19 @@ class RecordedEvent<T extends EventType> {
   readonly frame: Frame | undefined;
   readonly data: EventData[T];
 
-  constructor(type: T, seq: number, timeNs: number, cause: number, netns: string, device: string | undefined, packet: number, flow: number, direction: Direction, frame: Frame | undefined, data: EventData[T]) {
+  constructor(
+    type: T,
+    seq: number,
+    timeNs: number,
+    cause: number,
+    netns: string,
+    device: string | undefined,
+    packet: number,
+    flow: number,
+    direction: Direction,
+    frame: Frame | undefined,
+    data: EventData[T],
+  ) {
     this.type = type;
     this.seq = seq;
     this.timeNs = timeNs;

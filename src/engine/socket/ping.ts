@@ -31,7 +31,15 @@ export class PingLayer implements Transport {
   }
 
   /** Sends one echo request of `size` octets of IP in all; returns the error of the system call, or a function that stops waiting. */
-  send(options: { to: Ipv4; size: number; ttl?: number | undefined; dontFragment: boolean; process: string; origin: { flow: number; direction: Direction; cause: number }; handler: PingHandler }): SocketError | (() => void) {
+  send(options: {
+    to: Ipv4;
+    size: number;
+    ttl?: number | undefined;
+    dontFragment: boolean;
+    process: string;
+    origin: { flow: number; direction: Direction; cause: number };
+    handler: PingHandler;
+  }): SocketError | (() => void) {
     const chosen = routeOutput(this.netns, options.to);
     if ('error' in chosen) return chosen.error;
     let ident = this.netns.lab.random('ping').below(65_536);
@@ -39,9 +47,28 @@ export class PingLayer implements Transport {
     const socket: PingSocket = { id: this.netns.lab.nextSocket(), ident, process: options.process, handler: options.handler };
     this.waiting.set(ident, socket);
     noteSocket(this.netns, socketView(socket), options.origin.cause, options.origin.flow, options.origin.direction);
-    const payload: IcmpMessage = { type: 'icmp', icmpType: ICMP_ECHO_REQUEST, code: 0, id: ident, seq: 1, mtu: 0, gateway: 0 as Ipv4, quote: undefined, data: 'Z'.repeat(Math.max(0, options.size - 28)) };
+    const payload: IcmpMessage = {
+      type: 'icmp',
+      icmpType: ICMP_ECHO_REQUEST,
+      code: 0,
+      id: ident,
+      seq: 1,
+      mtu: 0,
+      gateway: 0 as Ipv4,
+      quote: undefined,
+      data: 'Z'.repeat(Math.max(0, options.size - 28)),
+    };
     const packet: Ipv4Packet = {
-      type: 'ipv4', src: chosen.source, dst: options.to, ttl: options.ttl ?? this.netns.sysctls.defaultTtl, id: this.netns.nextIpId(), dontFragment: options.dontFragment, moreFragments: false, fragmentOffset: 0, tos: 0, payload,
+      type: 'ipv4',
+      src: chosen.source,
+      dst: options.to,
+      ttl: options.ttl ?? this.netns.sysctls.defaultTtl,
+      id: this.netns.nextIpId(),
+      dontFragment: options.dontFragment,
+      moreFragments: false,
+      fragmentOffset: 0,
+      tos: 0,
+      payload,
     };
     const stop = (): void => {
       if (!this.waiting.delete(ident)) return;
@@ -82,10 +109,18 @@ export class PingLayer implements Transport {
 
   private noteDelivery(skb: Skb, socket: PingSocket): void {
     const recorder = this.netns.lab.recorder;
-    if (recorder.on) recorder.packet('deliver', this.netns.id, undefined, skb, { to: `echo identifier ${socket.ident}`, process: socket.process });
+    if (recorder.on)
+      recorder.packet('deliver', this.netns.id, undefined, skb, { to: `echo identifier ${socket.ident}`, process: socket.process });
   }
 }
 
 const socketView = (s: PingSocket): SocketView => ({
-  id: s.id, protocol: 'icmp', localAddress: 0 as Ipv4, localPort: s.ident, remoteAddress: undefined, remotePort: 0, state: 'UNCONN', process: s.process,
+  id: s.id,
+  protocol: 'icmp',
+  localAddress: 0 as Ipv4,
+  localPort: s.ident,
+  remoteAddress: undefined,
+  remotePort: 0,
+  state: 'UNCONN',
+  process: s.process,
 });

@@ -1,6 +1,16 @@
 import type { Ipv4 } from '../../protocol/address.ts';
 import type { Direction, SocketState, SocketView } from '../../protocol/event.ts';
-import { type IcmpMessage, type Ipv4Packet, ICMP_UNREACHABLE, TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, type TcpSegment } from '../../protocol/packet.ts';
+import {
+  ICMP_UNREACHABLE,
+  type IcmpMessage,
+  type Ipv4Packet,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_PSH,
+  TCP_RST,
+  TCP_SYN,
+  type TcpSegment,
+} from '../../protocol/packet.ts';
 import type { InetDevice } from '../ip/inet-device.ts';
 import { localOut, pathMtu, routeOutput } from '../ip/output.ts';
 import type { HostQueueTicket, Skb } from '../link/skb.ts';
@@ -88,7 +98,16 @@ export class TcpConnection {
   private answered = false;
   private ttl: number | undefined = undefined;
 
-  constructor(layer: TcpLayer, local: { address: Ipv4; port: number }, remote: { address: Ipv4; port: number }, process: string, flow: number, direction: Direction, cause: number, handler: TcpHandler) {
+  constructor(
+    layer: TcpLayer,
+    local: { address: Ipv4; port: number },
+    remote: { address: Ipv4; port: number },
+    process: string,
+    flow: number,
+    direction: Direction,
+    cause: number,
+    handler: TcpHandler,
+  ) {
     const lab = layer.netns.lab;
     this.layer = layer;
     this.id = lab.nextSocket();
@@ -147,7 +166,14 @@ export class TcpConnection {
 
   view(): SocketView {
     return {
-      id: this.id, protocol: 'tcp', localAddress: this.localAddress, localPort: this.localPort, remoteAddress: this.remoteAddress, remotePort: this.remotePort, state: this.state, process: this.process,
+      id: this.id,
+      protocol: 'tcp',
+      localAddress: this.localAddress,
+      localPort: this.localPort,
+      remoteAddress: this.remoteAddress,
+      remotePort: this.remotePort,
+      state: this.state,
+      process: this.process,
     };
   }
 
@@ -262,7 +288,11 @@ export class TcpConnection {
       return;
     }
     this.takeInOrder(segment);
-    for (let next = this.outOfOrder.findIndex((s) => s.seq === this.receiveNext); next >= 0; next = this.outOfOrder.findIndex((s) => s.seq === this.receiveNext)) {
+    for (
+      let next = this.outOfOrder.findIndex((s) => s.seq === this.receiveNext);
+      next >= 0;
+      next = this.outOfOrder.findIndex((s) => s.seq === this.receiveNext)
+    ) {
       this.takeInOrder(this.outOfOrder.splice(next, 1)[0] as TcpSegment);
     }
   }
@@ -307,7 +337,13 @@ export class TcpConnection {
       const take = Math.min(this.outgoing.length, this.segmentSize(), Math.max(this.peerWindow, 1));
       const data = this.outgoing.slice(0, take);
       this.outgoing = this.outgoing.slice(take);
-      this.transmit({ seq: this.sendNext, flags: TCP_ACK | (this.outgoing.length === 0 ? TCP_PSH : 0), data, sentNs: 0, retransmitted: false });
+      this.transmit({
+        seq: this.sendNext,
+        flags: TCP_ACK | (this.outgoing.length === 0 ? TCP_PSH : 0),
+        data,
+        sentNs: 0,
+        retransmitted: false,
+      });
     }
     if (this.finQueued && this.outgoing.length === 0 && room()) {
       this.setState(this.state === 'ESTAB' ? 'FIN-WAIT-1' : 'LAST-ACK');
@@ -357,7 +393,12 @@ export class TcpConnection {
     const first = this.inFlight[0];
     if (!first) return;
     const sysctls = this.layer.netns.sysctls;
-    const max = this.state === 'SYN-SENT' ? sysctls.get('net.ipv4.tcp_syn_retries') : this.state === 'SYN-RECV' ? sysctls.get('net.ipv4.tcp_synack_retries') : sysctls.get('net.ipv4.tcp_retries2');
+    const max =
+      this.state === 'SYN-SENT'
+        ? sysctls.get('net.ipv4.tcp_syn_retries')
+        : this.state === 'SYN-RECV'
+          ? sysctls.get('net.ipv4.tcp_synack_retries')
+          : sysctls.get('net.ipv4.tcp_retries2');
     if (this.retries >= max) {
       if (this.state === 'SYN-RECV') this.done();
       else this.fail('ETIMEDOUT');
@@ -413,15 +454,33 @@ export class TcpConnection {
     const value = (Math.floor(sim.nowNs / MS) + this.timestampOffset) >>> 0;
     const timestamp = this.peerTimestamps || flags === TCP_SYN ? { value, echo: this.timestampEcho } : undefined;
     const payload: TcpSegment = {
-      type: 'tcp', srcPort: this.localPort, dstPort: this.remotePort, seq, ack: flags & TCP_ACK ? this.receiveNext : 0, flags,
+      type: 'tcp',
+      srcPort: this.localPort,
+      dstPort: this.remotePort,
+      seq,
+      ack: flags & TCP_ACK ? this.receiveNext : 0,
+      flags,
       window: syn ? RECEIVE_WINDOW : RECEIVE_WINDOW >>> WINDOW_SCALE,
-      options: syn ? { mss: this.ownMss(), windowScale: WINDOW_SCALE, sackPermitted: true, timestamp } : timestamp ? { mss: undefined, windowScale: undefined, sackPermitted: false, timestamp } : undefined,
+      options: syn
+        ? { mss: this.ownMss(), windowScale: WINDOW_SCALE, sackPermitted: true, timestamp }
+        : timestamp
+          ? { mss: undefined, windowScale: undefined, sackPermitted: false, timestamp }
+          : undefined,
       data,
     };
     // Linux numbers the packets of a connection one by one, but sends SYN, ACK before there is one, with 0.
     const id = syn && flags & TCP_ACK ? 0 : this.ipId++ & 0xffff;
     const packet: Ipv4Packet = {
-      type: 'ipv4', src: this.localAddress, dst: this.remoteAddress, ttl: this.ttl ?? this.layer.netns.sysctls.defaultTtl, id, dontFragment: true, moreFragments: false, fragmentOffset: 0, tos: 0, payload,
+      type: 'ipv4',
+      src: this.localAddress,
+      dst: this.remoteAddress,
+      ttl: this.ttl ?? this.layer.netns.sysctls.defaultTtl,
+      id,
+      dontFragment: true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      tos: 0,
+      payload,
     };
     return localOut(this.layer.netns, packet, { flow: this.flow, direction: this.direction, cause: this.cause, hostQueue: this.hostQueue });
   }

@@ -34,12 +34,32 @@ export class TcpLayer implements Transport {
   }
 
   /** Starts a connection; fails at once when there is no route. */
-  connect(options: { to: Ipv4; port: number; from?: Ipv4 | undefined; localPort?: number | undefined; ttl?: number | undefined; process: string; flow: number; cause: number; handler: TcpHandler }): TcpConnection | SocketError {
+  connect(options: {
+    to: Ipv4;
+    port: number;
+    from?: Ipv4 | undefined;
+    localPort?: number | undefined;
+    ttl?: number | undefined;
+    process: string;
+    flow: number;
+    cause: number;
+    handler: TcpHandler;
+  }): TcpConnection | SocketError {
     const chosen = routeOutput(this.netns, options.to);
     if ('error' in chosen) return chosen.error;
     const address = options.from ?? chosen.source;
-    const localPort = options.localPort ?? ephemeralPort(this.netns, (port) => this.listeners.has(port) || this.connections.has(key(port, options.port)));
-    const connection = new TcpConnection(this, { address, port: localPort }, { address: options.to, port: options.port }, options.process, options.flow, 'request', options.cause, options.handler);
+    const localPort =
+      options.localPort ?? ephemeralPort(this.netns, (port) => this.listeners.has(port) || this.connections.has(key(port, options.port)));
+    const connection = new TcpConnection(
+      this,
+      { address, port: localPort },
+      { address: options.to, port: options.port },
+      options.process,
+      options.flow,
+      'request',
+      options.cause,
+      options.handler,
+    );
     this.remember(connection);
     connection.connect(options.ttl);
     return connection;
@@ -56,11 +76,21 @@ export class TcpLayer implements Transport {
         return;
       }
     }
-    const listener = segment.flags & TCP_SYN && !(segment.flags & (TCP_ACK | TCP_RST)) ? this.listeners.lookup(packet.dst, segment.dstPort) : undefined;
+    const listener =
+      segment.flags & TCP_SYN && !(segment.flags & (TCP_ACK | TCP_RST)) ? this.listeners.lookup(packet.dst, segment.dstPort) : undefined;
     if (listener) {
       this.noteDelivery(skb, packet.dst, segment.dstPort, ' LISTEN', listener.process);
       const opposite: Direction = skb.direction === 'request' ? 'reply' : 'request';
-      const child = new TcpConnection(this, { address: packet.dst, port: segment.dstPort }, { address: packet.src, port: segment.srcPort }, listener.process, skb.flow, opposite, skb.cause, listener.handler());
+      const child = new TcpConnection(
+        this,
+        { address: packet.dst, port: segment.dstPort },
+        { address: packet.src, port: segment.srcPort },
+        listener.process,
+        skb.flow,
+        opposite,
+        skb.cause,
+        listener.handler(),
+      );
       this.remember(child);
       child.accept(segment);
       return;
@@ -88,7 +118,9 @@ export class TcpLayer implements Transport {
   }
 
   views(): SocketView[] {
-    return [...[...this.listeners.all()].map(listenerView), ...[...this.connections.values()].flat().map((c) => c.view())].sort((a, b) => a.id - b.id);
+    return [...[...this.listeners.all()].map(listenerView), ...[...this.connections.values()].flat().map((c) => c.view())].sort(
+      (a, b) => a.id - b.id,
+    );
   }
 
   private find(local: Ipv4, localPort: number, remote: Ipv4, remotePort: number): TcpConnection | undefined {
@@ -110,12 +142,30 @@ export class TcpLayer implements Transport {
     const acked = (segment.flags & TCP_ACK) !== 0;
     const length = segment.data.length + (segment.flags & TCP_SYN ? 1 : 0) + (segment.flags & TCP_FIN ? 1 : 0);
     const payload: TcpSegment = {
-      type: 'tcp', srcPort: segment.dstPort, dstPort: segment.srcPort, seq: acked ? segment.ack : 0, ack: acked ? 0 : (segment.seq + length) >>> 0, flags: acked ? TCP_RST : TCP_RST | TCP_ACK,
-      window: 0, options: undefined, data: '',
+      type: 'tcp',
+      srcPort: segment.dstPort,
+      dstPort: segment.srcPort,
+      seq: acked ? segment.ack : 0,
+      ack: acked ? 0 : (segment.seq + length) >>> 0,
+      flags: acked ? TCP_RST : TCP_RST | TCP_ACK,
+      window: 0,
+      options: undefined,
+      data: '',
     };
     localOut(
       this.netns,
-      { type: 'ipv4', src: packet.dst, dst: packet.src, ttl: this.netns.sysctls.defaultTtl, id: 0, dontFragment: true, moreFragments: false, fragmentOffset: 0, tos: 0, payload },
+      {
+        type: 'ipv4',
+        src: packet.dst,
+        dst: packet.src,
+        ttl: this.netns.sysctls.defaultTtl,
+        id: 0,
+        dontFragment: true,
+        moreFragments: false,
+        fragmentOffset: 0,
+        tos: 0,
+        payload,
+      },
       { flow: skb.flow, direction: skb.direction === 'request' ? 'reply' : 'request', cause: skb.cause },
     );
   }
@@ -129,5 +179,12 @@ export class TcpLayer implements Transport {
 const key = (localPort: number, remotePort: number): number => localPort * 65_536 + remotePort;
 
 const listenerView = (l: TcpListener): SocketView => ({
-  id: l.id, protocol: 'tcp', localAddress: l.address, localPort: l.port, remoteAddress: undefined, remotePort: 0, state: 'LISTEN', process: l.process,
+  id: l.id,
+  protocol: 'tcp',
+  localAddress: l.address,
+  localPort: l.port,
+  remoteAddress: undefined,
+  remotePort: 0,
+  state: 'LISTEN',
+  process: l.process,
 });

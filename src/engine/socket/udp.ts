@@ -8,7 +8,18 @@ import type { Skb } from '../link/skb.ts';
 import { type Bound, endpointText, ephemeralPort, errorOfUnreachable, noteSocket, PortTable, type SocketError } from './demux.ts';
 
 export interface UdpHandler {
-  received(socket: UdpSocket, data: string, from: { readonly address: Ipv4; readonly port: number; readonly to: Ipv4; readonly flow: number; readonly direction: Direction; readonly cause: number }): void;
+  received(
+    socket: UdpSocket,
+    data: string,
+    from: {
+      readonly address: Ipv4;
+      readonly port: number;
+      readonly to: Ipv4;
+      readonly flow: number;
+      readonly direction: Direction;
+      readonly cause: number;
+    },
+  ): void;
   failed?(socket: UdpSocket, error: SocketError, cause: number): void;
 }
 
@@ -39,17 +50,38 @@ export class UdpLayer implements Transport {
     const chosen = routeOutput(this.netns, to);
     if ('error' in chosen) return chosen.error;
     const own = localPort ?? ephemeralPort(this.netns, (p) => this.sockets.has(p));
-    const socket: UdpSocket = { id: this.netns.lab.nextSocket(), address: from ?? chosen.source, port: own, process, remote: { address: to, port }, handler };
+    const socket: UdpSocket = {
+      id: this.netns.lab.nextSocket(),
+      address: from ?? chosen.source,
+      port: own,
+      process,
+      remote: { address: to, port },
+      handler,
+    };
     return this.open(socket) ? 'EADDRINUSE' : socket;
   }
 
-  send(socket: UdpSocket, data: string, to: { address: Ipv4; port: number; from?: Ipv4 }, origin: { flow: number; direction: Direction; cause: number }, options: { ttl?: number | undefined; dontFragment?: boolean } = {}): SocketError | undefined {
+  send(
+    socket: UdpSocket,
+    data: string,
+    to: { address: Ipv4; port: number; from?: Ipv4 },
+    origin: { flow: number; direction: Direction; cause: number },
+    options: { ttl?: number | undefined; dontFragment?: boolean } = {},
+  ): SocketError | undefined {
     const chosen = routeOutput(this.netns, to.address);
     if ('error' in chosen) return chosen.error;
     const src = to.from ?? (socket.address === 0 ? chosen.source : socket.address);
     // Path MTU discovery is on by default (net.ipv4.ip_no_pmtu_disc 0), so datagrams carry don't-fragment while they fit.
     const packet: Ipv4Packet = {
-      type: 'ipv4', src, dst: to.address, ttl: options.ttl ?? this.netns.sysctls.defaultTtl, id: this.netns.nextIpId(), dontFragment: options.dontFragment ?? true, moreFragments: false, fragmentOffset: 0, tos: 0,
+      type: 'ipv4',
+      src,
+      dst: to.address,
+      ttl: options.ttl ?? this.netns.sysctls.defaultTtl,
+      id: this.netns.nextIpId(),
+      dontFragment: options.dontFragment ?? true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      tos: 0,
       payload: { type: 'udp', srcPort: socket.port, dstPort: to.port, data },
     };
     return localOut(this.netns, packet, origin);
@@ -64,15 +96,24 @@ export class UdpLayer implements Transport {
     const datagram = packet.payload as UdpDatagram;
     const socket = this.sockets.lookup(packet.dst, datagram.dstPort);
     // A connected socket hears its peer only.
-    const match = socket && (!socket.remote || (socket.remote.address === packet.src && socket.remote.port === datagram.srcPort)) ? socket : undefined;
+    const match =
+      socket && (!socket.remote || (socket.remote.address === packet.src && socket.remote.port === datagram.srcPort)) ? socket : undefined;
     if (!match) {
       this.netns.drop(skb, undefined, 'noSocket', endpointText(packet.dst, datagram.dstPort));
       sendIcmpError(this.netns, skb, ICMP_UNREACHABLE, UNREACH_PORT, 'noSocket');
       return;
     }
     const recorder = this.netns.lab.recorder;
-    if (recorder.on) recorder.packet('deliver', this.netns.id, undefined, skb, { to: endpointText(packet.dst, datagram.dstPort), process: match.process });
-    match.handler.received(match, datagram.data, { address: packet.src, port: datagram.srcPort, to: packet.dst, flow: skb.flow, direction: skb.direction, cause: skb.cause });
+    if (recorder.on)
+      recorder.packet('deliver', this.netns.id, undefined, skb, { to: endpointText(packet.dst, datagram.dstPort), process: match.process });
+    match.handler.received(match, datagram.data, {
+      address: packet.src,
+      port: datagram.srcPort,
+      to: packet.dst,
+      flow: skb.flow,
+      direction: skb.direction,
+      cause: skb.cause,
+    });
   }
 
   /** Only fatal errors reach a UDP socket, so "net unreachable" stays silent (udp.c, __udp4_lib_err). */
@@ -85,7 +126,8 @@ export class UdpLayer implements Transport {
       return;
     }
     const recorder = this.netns.lab.recorder;
-    if (recorder.on) recorder.packet('deliver', this.netns.id, undefined, skb, { to: endpointText(quote.src, datagram.srcPort), process: socket.process });
+    if (recorder.on)
+      recorder.packet('deliver', this.netns.id, undefined, skb, { to: endpointText(quote.src, datagram.srcPort), process: socket.process });
     if (converted.fatal) socket.handler.failed?.(socket, converted.error, skb.cause);
   }
 
@@ -101,5 +143,12 @@ export class UdpLayer implements Transport {
 }
 
 const socketView = (s: UdpSocket): SocketView => ({
-  id: s.id, protocol: 'udp', localAddress: s.address, localPort: s.port, remoteAddress: s.remote?.address, remotePort: s.remote?.port ?? 0, state: s.remote ? 'ESTAB' : 'UNCONN', process: s.process,
+  id: s.id,
+  protocol: 'udp',
+  localAddress: s.address,
+  localPort: s.port,
+  remoteAddress: s.remote?.address,
+  remotePort: s.remote?.port ?? 0,
+  state: s.remote ? 'ESTAB' : 'UNCONN',
+  process: s.process,
 });

@@ -93,7 +93,10 @@ export class Probe {
           answer += data;
           const status = completeResponse(answer);
           if (protocol !== 'http' || status === undefined || this.ended) return;
-          this.end('http', `${status} after ${duration(this.nowNs - this.startNs)}; connected in ${duration(this.connectedNs - this.startNs)}.`);
+          this.end(
+            'http',
+            `${status} after ${duration(this.nowNs - this.startNs)}; connected in ${duration(this.connectedNs - this.startNs)}.`,
+          );
           this.stack.netns.lab.sim.schedule(CLOSE_AFTER_NS, () => connection.close(), undefined, undefined);
         },
         ended: (connection) => {
@@ -115,7 +118,10 @@ export class Probe {
     const socket = this.stack.udp.connect(to, port, 'nc', {
       received: (own, answer, from) => {
         this.cause = from.cause;
-        this.end('connected', `${endpointText(from.address, from.port)} answered with ${answer.length} octets after ${duration(this.nowNs - this.startNs)}.`);
+        this.end(
+          'connected',
+          `${endpointText(from.address, from.port)} answered with ${answer.length} octets after ${duration(this.nowNs - this.startNs)}.`,
+        );
         this.stack.udp.close(own, from.cause);
       },
       failed: (own, why, cause) => {
@@ -222,11 +228,20 @@ function completeResponse(text: string): string | undefined {
 
 function icmpText(icmp: IcmpMessage): string {
   if (icmp.icmpType === ICMP_TIME_EXCEEDED) return 'the time to live ran out here';
-  const names = ['network unreachable', 'host unreachable', 'protocol unreachable', 'port unreachable', `fragmentation needed, at most ${icmp.mtu} octets`];
+  const names = [
+    'network unreachable',
+    'host unreachable',
+    'protocol unreachable',
+    'port unreachable',
+    `fragmentation needed, at most ${icmp.mtu} octets`,
+  ];
   return icmp.code <= UNREACH_PORT + 1 ? (names[icmp.code] as string) : 'administratively prohibited';
 }
 
-const lossText = (note: FlowNote | undefined): string => (note?.lastDrop ? `; last lost in ${note.lastDrop.netns}${note.lastDrop.device ? ` at ${note.lastDrop.device}` : ''}: ${note.lastDrop.reason}` : '');
+const lossText = (note: FlowNote | undefined): string =>
+  note?.lastDrop
+    ? `; last lost in ${note.lastDrop.netns}${note.lastDrop.device ? ` at ${note.lastDrop.device}` : ''}: ${note.lastDrop.reason}`
+    : '';
 
 /** 1234567 -> `1.23 ms`. */
 export function duration(ns: number): string {

@@ -35,7 +35,14 @@ function answer(task: { netns: Netns; connection: TcpConnection; process: string
   const { netns, connection, process, request } = task;
   const http = /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/.test(request);
   if (!http) {
-    connection.cause = noteProcess(netns, process, `sent ${request.length} octets back`, connection.cause, connection.flow, connection.direction);
+    connection.cause = noteProcess(
+      netns,
+      process,
+      `sent ${request.length} octets back`,
+      connection.cause,
+      connection.flow,
+      connection.direction,
+    );
     connection.send(request);
     return;
   }
@@ -59,9 +66,20 @@ export function udpServer(udp: UdpLayer, netns: Netns, process: string): UdpHand
   };
 }
 
-function answerDatagram(task: { udp: UdpLayer; netns: Netns; process: string; socket: UdpSocket; from: Parameters<UdpHandler['received']>[2] }): void {
+function answerDatagram(task: {
+  udp: UdpLayer;
+  netns: Netns;
+  process: string;
+  socket: UdpSocket;
+  from: Parameters<UdpHandler['received']>[2];
+}): void {
   const { udp, netns, process, socket, from } = task;
   const peer = endpointText(from.address, from.port);
   const cause = noteProcess(netns, process, `answered ${peer}`, from.cause, from.flow, 'reply');
-  udp.send(socket, `served by ${process} in ${netns.id}, for ${peer}\n`, { address: from.address, port: from.port, from: from.to }, { flow: from.flow, direction: 'reply', cause });
+  udp.send(
+    socket,
+    `served by ${process} in ${netns.id}, for ${peer}\n`,
+    { address: from.address, port: from.port, from: from.to },
+    { flow: from.flow, direction: 'reply', cause },
+  );
 }

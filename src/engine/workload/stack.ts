@@ -26,7 +26,13 @@ export class Stack {
         ? this.tcp.listen(address, port, process, () => tcpServer(this.netns, process))
         : this.udp.bind(address, port, process, udpServer(this.udp, this.netns, process));
     if (!holder) return undefined;
-    this.netns.lab.recorder.fact('bindFailed', this.netns.id, undefined, { process, protocol, address: formatIp(address), port, holder: holder.process });
+    this.netns.lab.recorder.fact('bindFailed', this.netns.id, undefined, {
+      process,
+      protocol,
+      address: formatIp(address),
+      port,
+      holder: holder.process,
+    });
     return `bind ${formatIp(address)}:${port}/${protocol}: address already in use (EADDRINUSE), held by ${holder.process}`;
   }
 }

@@ -25,6 +25,8 @@ export function watch(scene: Scene, motions: Motions, flow: number, position: nu
   if (flow !== 0) {
     for (const motion of motions.ofFlow(flow)) {
       if (motion.index >= position) break;
+      // Neighbour discovery floods the map; the way is the packet's own.
+      if (motion.kind === 'arp') continue;
       touchPlace(touched, motion.to);
       touchPlace(touched, motion.from);
       const pair = `${motion.from}>${motion.to}`;

@@ -39,7 +39,7 @@ export function SendDialog() {
     const input: Extract<Input, { type: 'send' }> = {
       type: 'send',
       from: from.trim(),
-      to: to.trim(),
+      to: protocol === 'http' ? urlOf(to.trim()) : to.trim(),
       protocol,
       ...(times > 1 ? { count: times } : {}),
     };
@@ -117,6 +117,9 @@ function Suggested({ label, testId, value, onChange, all, placeholder }: Suggest
     </label>
   );
 }
+
+/** HTTP to a bare address or name means port 80, as in a browser. */
+const urlOf = (to: string): string => (/[:/]/.test(to) ? to : `http://${to}/`);
 
 const sourcesOf = ({ pods, nodes, externals }: Topology): readonly string[] => [
   ...pods.map((p) => `pod/${p.namespace}/${p.name}`),

@@ -10,8 +10,13 @@ beforeAll(async () => {
 });
 
 describe('defaultSend', () => {
-  it('goes from the client to a web server on another node', () => {
-    const send = defaultSend(topology);
+  it('is what the scenario asks for', () => {
+    expect(topology.traffic.length).toBeGreaterThan(0);
+    expect(defaultSend(topology)).toEqual({ type: 'send', ...topology.traffic[0] });
+  });
+
+  it('else goes from the client to a web server on another node', () => {
+    const send = defaultSend({ ...topology, traffic: [] });
     expect(send).toMatchObject({ type: 'send', from: 'pod/default/client', protocol: 'http' });
     expect(send?.to).toMatch(/^pod\/default\/web-.*:80$/);
     const to = topology.pods.find((p) => send?.to.startsWith(`${p.netns}:`));
@@ -20,8 +25,8 @@ describe('defaultSend', () => {
   });
 
   it('pings from node to node where there are no pods, and is silent where there is nobody', () => {
-    expect(defaultSend({ ...topology, pods: [] })?.protocol).toBe('icmp');
-    expect(defaultSend({ ...topology, pods: [], nodes: [] })).toBeUndefined();
+    expect(defaultSend({ ...topology, traffic: [], pods: [] })?.protocol).toBe('icmp');
+    expect(defaultSend({ ...topology, traffic: [], pods: [], nodes: [] })).toBeUndefined();
   });
 });
 
