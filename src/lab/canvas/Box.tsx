@@ -82,6 +82,7 @@ function Inside({ box }: { readonly box: SceneBox }) {
         <>
           <strong className="box-mono">{box.device}</strong>
           <span className="box-muted">bridge</span>
+          {box.address !== undefined && <span className="box-mono box-muted">{box.address}</span>}
         </>
       );
     case 'hook':

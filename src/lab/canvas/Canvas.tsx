@@ -99,9 +99,17 @@ function Lit() {
   const lit = useWatched((s) => s.lit);
   if (!lit) return null;
   return (
-    <div className="lit" style={{ transform: `translate(${lit.x - 3}px, ${lit.y - 3}px)`, width: lit.width + 6, height: lit.height + 6 }}>
-      {lit.text !== '' && <span>{lit.text}</span>}
-    </div>
+    <>
+      <div
+        className="lit"
+        style={{ transform: `translate(${lit.x - 3}px, ${lit.y - 3}px)`, width: lit.width + 6, height: lit.height + 6 }}
+      />
+      {lit.text !== '' && (
+        <div className="lit-text" style={{ transform: `translate(${lit.textAt.x}px, ${lit.textAt.y + 4}px)` }}>
+          {lit.text}
+        </div>
+      )}
+    </>
   );
 }
 

@@ -335,6 +335,7 @@ function layoutBridge(
     id: place(node.netns, `dev:${name}`),
     kind: 'bridge',
     device: name,
+    address: bridge?.addresses[0] && formatCidr(bridge.addresses[0]),
     netns: node.netns,
     label: `Bridge ${name} on ${node.name}`,
   });

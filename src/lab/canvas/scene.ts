@@ -38,7 +38,7 @@ export type BoxKind =
   | { readonly kind: 'pod'; readonly pod: PodView; readonly containers: readonly ContainerView[] }
   | { readonly kind: 'morePods'; readonly node: string; readonly count: number }
   | { readonly kind: 'device'; readonly device: string; readonly address: string | undefined; readonly role: 'veth' | 'uplink' }
-  | { readonly kind: 'bridge'; readonly device: string }
+  | { readonly kind: 'bridge'; readonly device: string; readonly address: string | undefined }
   | { readonly kind: 'hook'; readonly hook: HookName | 'routing' }
   | { readonly kind: 'process'; readonly pods: readonly PodView[] }
   | { readonly kind: 'conntrack' }

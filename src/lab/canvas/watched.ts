@@ -11,7 +11,7 @@ export interface Watched {
   readonly touched: ReadonlySet<string>;
   /** The way, as polylines. */
   readonly ways: readonly string[];
-  readonly lit: (Rect & { readonly text: string }) | undefined;
+  readonly lit: (Rect & { readonly text: string; readonly textAt: { readonly x: number; readonly y: number } }) | undefined;
 }
 
 export const NOTHING_WATCHED: Watched = { touched: new Set(), ways: [], lit: undefined };
@@ -21,7 +21,7 @@ export const useWatched = create<Watched>()(() => NOTHING_WATCHED);
 export function watch(scene: Scene, motions: Motions, flow: number, position: number, event: LabEvent | undefined): Watched {
   const touched = new Set<string>();
   const pairs = new Set<string>();
-  const ways: string[] = [];
+  const ways = new Set<string>();
   if (flow !== 0) {
     for (const motion of motions.ofFlow(flow)) {
       if (motion.index >= position) break;
@@ -33,10 +33,10 @@ export function watch(scene: Scene, motions: Motions, flow: number, position: nu
       if (motion.from === motion.to || pairs.has(pair)) continue;
       pairs.add(pair);
       const path = scene.tracks.path(motion.from, motion.to);
-      if (path && path.points.length > 1) ways.push(path.points.map((p) => `${p.x},${p.y}`).join(' '));
+      if (path && path.points.length > 1) ways.add(path.points.map((p) => `${p.x},${p.y}`).join(' '));
     }
   }
-  return { touched, ways, lit: litOf(scene, event) };
+  return { touched, ways: [...ways], lit: litOf(scene, event) };
 }
 
 function touchPlace(touched: Set<string>, at: Place): void {
@@ -51,7 +51,18 @@ function litOf(scene: Scene, event: LabEvent | undefined): Watched['lit'] {
   const at = event && litSpotOfEvent(event);
   if (!event || !at) return undefined;
   const rect = scene.lit.get(at) ?? rectAround(scene, at);
-  return rect && { x: rect.x, y: rect.y, width: rect.width, height: rect.height, text: litText(event) };
+  if (!rect) return undefined;
+  // Below the box; of a pod below the whole pod, whose own lines are close together.
+  const pod = scene.boxes.find((box) => box.kind === 'pod' && box.netns === event.netns);
+  const below = pod ?? rect;
+  return {
+    x: rect.x,
+    y: rect.y,
+    width: rect.width,
+    height: rect.height,
+    text: litText(event),
+    textAt: { x: below.x, y: below.y + below.height },
+  };
 }
 
 function rectAround(scene: Scene, at: Place): Rect | undefined {
