@@ -78,7 +78,8 @@ interface Owner {
  */
 export class Conntrack {
   private readonly owner: Owner;
-  private readonly buckets = new Map<number, ConntrackEntry[]>();
+  /** By hash of either tuple; a list only where two entries share a hash. */
+  private readonly buckets = new Map<number, ConntrackEntry | ConntrackEntry[]>();
   private count = 0;
   private sweepAt = 1024;
   private ids = 0;
@@ -97,7 +98,7 @@ export class Conntrack {
     const nowNs = this.owner.lab.sim.nowNs;
     // Each entry stands in the table twice, once for each direction.
     const entries = new Set<ConntrackEntry>();
-    for (const bucket of this.buckets.values()) for (const entry of bucket) if (entry.expiresNs > nowNs) entries.add(entry);
+    for (const bucket of this.buckets.values()) for (const entry of entriesOf(bucket)) if (entry.expiresNs > nowNs) entries.add(entry);
     return [...entries].map((entry) => entry.view()).sort((a, b) => a.id - b.id);
   }
 
@@ -206,21 +207,26 @@ export class Conntrack {
   private find(tuple: ConntrackTuple, nowNs: number): ConntrackEntry | undefined {
     const bucket = this.buckets.get(hashTuple(tuple));
     if (!bucket) return undefined;
+    if (!Array.isArray(bucket)) return this.alive(bucket, tuple, nowNs);
     for (const entry of bucket) {
-      if (sameTuple(entry.original, tuple) || sameTuple(entry.reply, tuple)) {
-        if (entry.expiresNs > nowNs) return entry;
-        this.remove(entry);
-        return undefined;
-      }
+      const found = this.alive(entry, tuple, nowNs);
+      if (found) return found;
     }
+    return undefined;
+  }
+
+  /** The entry, if it is the tuple's and its time has not run out; an expired one goes. */
+  private alive(entry: ConntrackEntry, tuple: ConntrackTuple, nowNs: number): ConntrackEntry | undefined {
+    if (!sameTuple(entry.original, tuple) && !sameTuple(entry.reply, tuple)) return undefined;
+    if (entry.expiresNs > nowNs) return entry;
+    this.remove(entry);
     return undefined;
   }
 
   private insert(tuple: ConntrackTuple, entry: ConntrackEntry): void {
     const hash = hashTuple(tuple);
     const bucket = this.buckets.get(hash);
-    if (bucket) bucket.push(entry);
-    else this.buckets.set(hash, [entry]);
+    this.buckets.set(hash, bucket ? [...entriesOf(bucket), entry] : entry);
   }
 
   private remove(entry: ConntrackEntry): void {
@@ -229,10 +235,11 @@ export class Conntrack {
     for (const tuple of [entry.original, entry.reply]) {
       const hash = hashTuple(tuple);
       const bucket = this.buckets.get(hash);
-      const index = bucket?.indexOf(entry) ?? -1;
-      if (!bucket || index < 0) continue;
-      if (bucket.length === 1) this.buckets.delete(hash);
-      else bucket.splice(index, 1);
+      if (bucket === entry) this.buckets.delete(hash);
+      else if (Array.isArray(bucket)) {
+        const rest = bucket.filter((e) => e !== entry);
+        this.buckets.set(hash, rest.length === 1 ? (rest[0] as ConntrackEntry) : rest);
+      }
     }
     this.count--;
   }
@@ -251,7 +258,7 @@ export class Conntrack {
   private sweep(doomed: (entry: ConntrackEntry) => boolean, removalsMax: number): void {
     let removed = 0;
     for (const bucket of [...this.buckets.values()]) {
-      for (const entry of [...bucket]) {
+      for (const entry of entriesOf(bucket)) {
         if (removed >= removalsMax) return;
         if (!entry.confirmed || !doomed(entry)) continue;
         this.remove(entry);
@@ -273,3 +280,5 @@ export class Conntrack {
       recorder.packet('conntrack', this.owner.id, device, skb, { action, packetState, packetDirection, entry: entry?.view() });
   }
 }
+
+const entriesOf = (bucket: ConntrackEntry | ConntrackEntry[]): readonly ConntrackEntry[] => (Array.isArray(bucket) ? bucket : [bucket]);

@@ -95,7 +95,8 @@ export class Fib {
   }
 
   isLocal(address: Ipv4): boolean {
-    return this.local.lookup(address)?.view.type === 'local';
+    // Table `local` is asked first, so the cached answer of a lookup tells.
+    return this.lookup(address)?.view.type === 'local';
   }
 
   /** Table `main` as `ip route` lists it, then table `local`. */

@@ -1,12 +1,12 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from '../../protocol/address.ts';
 import { broadcastOf, isIpv4, networkOf, ZERO_MAC } from '../../protocol/address.ts';
-import type { ConntrackView, DropReason, RouteType, SocketView } from '../../protocol/event.ts';
+import type { ConntrackView, DropReason, HookName, RouteType, SocketView } from '../../protocol/event.ts';
 import type { IcmpMessage, Ipv4Packet } from '../../protocol/packet.ts';
 import type { FdbView, NetnsView } from '../../protocol/view.ts';
 import type { Bridge } from '../link/bridge.ts';
 import { type Device, type DeviceOwner, Loopback } from '../link/device.ts';
 import type { Skb } from '../link/skb.ts';
-import { HookTable } from '../netfilter/hooks.ts';
+import { type HookState, HookTable } from '../netfilter/hooks.ts';
 import type { LabContext } from '../sim/lab-context.ts';
 import { Fib, type Route } from './fib.ts';
 import { Reassembly } from './fragment.ts';
@@ -37,6 +37,8 @@ export class Netns implements DeviceOwner {
   readonly sysctls = new Sysctls();
   readonly fib = new Fib();
   readonly hooks = new HookTable();
+  /** The latest state that each hook was passed with; most packets pass with the same. */
+  readonly lastHookStates: Partial<Record<HookName, HookState>> = {};
   readonly devices = new Map<string, InetDevice>();
   readonly bridges: Bridge[] = [];
   readonly transports: Partial<Record<'tcp' | 'udp' | 'icmp', Transport>> = {};

@@ -2,7 +2,7 @@ import type { Ipv4 } from '../../protocol/address.ts';
 import type { Direction, HookName } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
 import { type HostQueueTicket, Skb } from '../link/skb.ts';
-import { type HookVerdict, NF_ACCEPT, NF_DROP } from '../netfilter/hooks.ts';
+import { type HookState, type HookVerdict, NF_ACCEPT, NF_DROP } from '../netfilter/hooks.ts';
 import type { Route } from './fib.ts';
 import { fragment } from './fragment.ts';
 import type { InetDevice } from './inet-device.ts';
@@ -106,8 +106,17 @@ export function passHook(
   bridged = false,
 ): HookVerdict {
   if (netns.hooks.isEmpty(hook)) return NF_ACCEPT;
-  const state = { hook, inDevice, outDevice, bridged };
+  const state = stateOf(netns, hook, inDevice, outDevice, bridged);
   const recorder = netns.lab.recorder;
   if (recorder.on) recorder.packet('hook', netns.id, inDevice ?? outDevice, skb, state);
   return netns.hooks.run(skb, state);
+}
+
+/** The same few states come again with every packet of a namespace, so each is made once. */
+function stateOf(netns: Netns, hook: HookName, inDevice: string | undefined, outDevice: string | undefined, bridged: boolean): HookState {
+  const last = netns.lastHookStates[hook];
+  if (last && last.inDevice === inDevice && last.outDevice === outDevice && last.bridged === bridged) return last;
+  const state = { hook, inDevice, outDevice, bridged };
+  netns.lastHookStates[hook] = state;
+  return state;
 }

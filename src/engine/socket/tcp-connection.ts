@@ -503,9 +503,8 @@ export class TcpConnection {
   }
 
   private confirmNeighbour(): void {
-    const chosen = routeOutput(this.layer.netns, this.remoteAddress);
-    if ('error' in chosen) return;
-    chosen.route.device?.neighbours.get(chosen.route.via ?? this.remoteAddress)?.confirm();
+    const route = this.layer.netns.fib.lookup(this.remoteAddress);
+    route?.device?.neighbours.get(route.via ?? this.remoteAddress)?.confirm();
   }
 
   private fail(error: SocketError): void {
