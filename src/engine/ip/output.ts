@@ -56,9 +56,12 @@ export function pathMtu(netns: Netns, route: Route, destination: Ipv4): number {
  * (net/ipv4/ip_output.c, __ip_local_out, ip_output). Returns the error that the sender sees at once.
  */
 export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): OutputError | undefined {
-  const chosen = routeOutput(netns, packet.dst);
-  if ('error' in chosen) return chosen.error;
-  const { route } = chosen;
+  const route = netns.fib.lookup(packet.dst);
+  const type = route?.view.type;
+  if (!route || (type !== 'unicast' && type !== 'local')) {
+    const chosen = routeOutput(netns, packet.dst);
+    return 'error' in chosen ? chosen.error : 'ENETUNREACH';
+  }
   const out = route.device as InetDevice;
   if (packet.dontFragment && ipv4Length(packet) > pathMtu(netns, route, packet.dst)) return 'EMSGSIZE';
   const skb = new Skb(netns.lab.nextPacket(), origin.flow, origin.direction, origin.cause, packet);

@@ -84,7 +84,7 @@ export class Probe {
             // The server takes the connection when our ACK arrives; until then it is known by the address we asked for.
             const note = this.note;
             if (note) note.endpoint ??= endpointText(to, port);
-            this.end('connected', `Connected to ${endpointText(to, port)} in ${duration(this.nowNs - this.startNs)}.`);
+            this.end('connected', () => `Connected to ${endpointText(to, port)} in ${duration(this.nowNs - this.startNs)}.`);
             this.stack.netns.lab.sim.schedule(CLOSE_AFTER_NS, () => connection.close(), undefined, undefined);
           }
         },
@@ -95,12 +95,12 @@ export class Probe {
           if (protocol !== 'http' || status === undefined || this.ended) return;
           this.end(
             'http',
-            `${status} after ${duration(this.nowNs - this.startNs)}; connected in ${duration(this.connectedNs - this.startNs)}.`,
+            () => `${status} after ${duration(this.nowNs - this.startNs)}; connected in ${duration(this.connectedNs - this.startNs)}.`,
           );
           this.stack.netns.lab.sim.schedule(CLOSE_AFTER_NS, () => connection.close(), undefined, undefined);
         },
         ended: (connection) => {
-          if (protocol === 'http' && !this.ended) this.end('refused', 'The server closed the connection before it answered.');
+          if (protocol === 'http' && !this.ended) this.end('refused', () => 'The server closed the connection before it answered.');
           connection.close();
         },
         failed: (connection, why) => {
@@ -120,7 +120,8 @@ export class Probe {
         this.cause = from.cause;
         this.end(
           'connected',
-          `${endpointText(from.address, from.port)} answered with ${answer.length} octets after ${duration(this.nowNs - this.startNs)}.`,
+          () =>
+            `${endpointText(from.address, from.port)} answered with ${answer.length} octets after ${duration(this.nowNs - this.startNs)}.`,
         );
         this.stack.udp.close(own, from.cause);
       },
@@ -155,12 +156,15 @@ export class Probe {
       handler: {
         replied: (packet, cause) => {
           this.cause = cause;
-          this.end('connected', `${formatIp(packet.src)} replied after ${duration(this.nowNs - this.startNs)} with TTL ${packet.ttl}.`);
+          this.end(
+            'connected',
+            () => `${formatIp(packet.src)} replied after ${duration(this.nowNs - this.startNs)} with TTL ${packet.ttl}.`,
+          );
           if (typeof stop === 'function') stop();
         },
         failed: (icmp, from, cause) => {
           this.cause = cause;
-          this.end('unreachable', `${formatIp(from)} says: ${icmpText(icmp)}.`);
+          this.end('unreachable', () => `${formatIp(from)} says: ${icmpText(icmp)}.`);
           if (typeof stop === 'function') stop();
         },
       },
@@ -175,7 +179,7 @@ export class Probe {
       ANSWER_TIMEOUT_NS,
       () => {
         this.cause = 0;
-        this.end('timeout', `No answer within ${duration(ANSWER_TIMEOUT_NS)}${lossText(this.note)}.`);
+        this.end('timeout', () => `No answer within ${duration(ANSWER_TIMEOUT_NS)}${lossText(this.note)}.`);
         giveUp();
       },
       undefined,
@@ -188,24 +192,32 @@ export class Probe {
     const target = this.plan.protocol === 'icmp' ? formatIp(this.plan.to) : endpointText(this.plan.to, this.plan.port);
     switch (error) {
       case 'ECONNREFUSED':
-        this.end('refused', `${target} refused after ${after}${lossText(this.note)} (ECONNREFUSED).`);
+        this.end('refused', () => `${target} refused after ${after}${lossText(this.note)} (ECONNREFUSED).`);
         return;
       case 'ECONNRESET':
-        this.end('refused', `${target} reset the connection after ${after} (ECONNRESET).`);
+        this.end('refused', () => `${target} reset the connection after ${after} (ECONNRESET).`);
         return;
       case 'ETIMEDOUT':
-        this.end('timeout', `No answer from ${target} for ${after}, whatever was sent again${lossText(this.note)} (ETIMEDOUT).`);
+        this.end('timeout', () => `No answer from ${target} for ${after}, whatever was sent again${lossText(this.note)} (ETIMEDOUT).`);
         return;
       default:
-        this.end('unreachable', `${target} cannot be reached, known after ${after}${lossText(this.note)} (${error}).`);
+        this.end('unreachable', () => `${target} cannot be reached, known after ${after}${lossText(this.note)} (${error}).`);
     }
   }
 
-  private end(kind: OutcomeKind, detail: string): void {
+  /** `detail` is only worked out when somebody will read it. */
+  private end(kind: OutcomeKind, detail: () => string): void {
     if (this.ended) return;
     this.ended = true;
     this.stack.netns.lab.sim.cancel(this.timer);
-    this.onEnd({ kind, detail, endpoint: kind === 'connected' || kind === 'http' ? this.note?.endpoint : undefined }, this.cause);
+    this.onEnd(
+      {
+        kind,
+        detail: this.stack.netns.lab.recorder.on ? detail() : '',
+        endpoint: kind === 'connected' || kind === 'http' ? this.note?.endpoint : undefined,
+      },
+      this.cause,
+    );
   }
 
   private get note(): FlowNote | undefined {
