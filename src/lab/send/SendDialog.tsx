@@ -69,7 +69,7 @@ export function SendDialog() {
         </fieldset>
         <label className="send-count">
           How many
-          <input className="field" type="number" min={1} max={100} value={count} onChange={(event) => setCount(event.target.value)} />
+          <input className="field" type="number" min={1} max={1000} value={count} onChange={(event) => setCount(event.target.value)} />
         </label>
         <button
           type="submit"
