@@ -3,6 +3,11 @@ import { BEATS_PER_SECOND, type PresentationAxis } from './axis.ts';
 
 /** A frame that took longer, because the page was hidden, counts as this long. */
 const FRAME_SECONDS_MAX = 0.1;
+/**
+ * Packets move with every frame, but what React draws follows at this pace: words and tables cannot be
+ * read faster, and no frame waits for them.
+ */
+const SEEK_EVERY_MS = 125;
 /** A single step glides for this long. */
 const GLIDE_SECONDS = 0.28;
 
@@ -24,6 +29,7 @@ class Playback {
   private current = 0;
   private frame = 0;
   private last = 0;
+  private soughtAt = 0;
   private sought = -1;
   private glide: { readonly from: number; readonly to: number; passed: number } | undefined;
   private readonly listeners = new Set<() => void>();
@@ -45,6 +51,7 @@ class Playback {
     const stop = useLab.subscribe((state, before) => {
       const moved = state.position !== before.position && state.position !== this.sought;
       if (state.axis !== before.axis || moved || (state.playing && !before.playing)) this.jump(state, before);
+      if (before.playing && !state.playing && !moved && state.axis === before.axis) this.catchUp();
       if (state.playing !== before.playing) this.run();
     });
     return () => {
@@ -69,6 +76,15 @@ class Playback {
     this.run();
   }
 
+  /** Paused between two steps of the store: it takes in what was drawn already. */
+  private catchUp(): void {
+    const { axis, position, seek } = useLab.getState();
+    const count = axis.countAt(this.current);
+    if (count === position) return;
+    this.sought = count;
+    seek(count);
+  }
+
   private run(): void {
     if (this.frame !== 0 || !(useLab.getState().playing || this.glide)) return;
     this.last = performance.now();
@@ -84,11 +100,13 @@ class Playback {
       this.glide = undefined;
       this.set(advance(this.current, seconds, speed, axis.end));
       const count = axis.countAt(this.current);
-      if (count !== position) {
+      const atEnd = this.current >= axis.end && count >= length;
+      if (count !== position && (atEnd || now - this.soughtAt >= SEEK_EVERY_MS)) {
         this.sought = count;
+        this.soughtAt = now;
         seek(count, true);
       }
-      if (this.current >= axis.end && count >= length && !pending) setPlaying(false);
+      if (atEnd && !pending) setPlaying(false);
     } else if (this.glide) {
       const { glide } = this;
       glide.passed = Math.min(1, glide.passed + seconds / GLIDE_SECONDS);
