@@ -40,6 +40,7 @@ export function loadWorld(files: readonly SourceFile[], seed: number | undefined
   const chosen: ClusterPlan = seed === undefined ? plan.value : { ...plan.value, seed };
   const notes = chosen.problems.map(problemText);
   const kept = new Map<string, number>();
+  if (chosen.services.length > 0) kept.set('Service', chosen.services.length);
   for (const { kind } of chosen.notModelled) kept.set(kind, (kept.get(kind) ?? 0) + 1);
   if (kept.size > 0) notes.push(`note: kept, but not simulated yet: ${[...kept].map(([kind, n]) => `${n} ${kind}`).join(', ')}`);
   return { world: new World(chosen), notes };

@@ -262,7 +262,10 @@ export class ClusterNetwork {
   private newNetns(id: string, kind: Netns['kind']): Netns {
     const netns = new Netns(this.lab, id, kind);
     this.netnsById.set(id, netns);
-    this.stacks.set(id, new Stack(netns));
+    const stack = new Stack(netns);
+    // The Service `kubernetes` always has the first address of the Service network.
+    if (kind === 'pod' && isIpv4(this.plan.serviceCidr.address)) stack.dnsAddress = ((this.plan.serviceCidr.address + 1) >>> 0) as Ipv4;
+    this.stacks.set(id, stack);
     return netns;
   }
 

@@ -2,15 +2,19 @@ import { formatIp, type Ipv4 } from '../../protocol/address.ts';
 import type { FlowOutcome, ProbeProtocol } from '../../protocol/event.ts';
 import { ICMP_TIME_EXCEEDED, type IcmpMessage, UNREACH_PORT } from '../../protocol/packet.ts';
 import type { OutcomeKind } from '../../protocol/view.ts';
+import { dnsQuery } from '../packet/dns.ts';
 import type { FlowNote } from '../sim/lab-context.ts';
 import type { Timer } from '../sim/simulation.ts';
 import { endpointText, noteProcess, type SocketError } from '../socket/demux.ts';
+import { DNS_PORT } from './server.ts';
 import type { Stack } from './stack.ts';
 
 /** How long a client waits for a datagram or an echo reply. */
 const ANSWER_TIMEOUT_NS = 5_000_000_000;
 /** How long a client looks at what it got before it closes. */
 const CLOSE_AFTER_NS = 100_000;
+/** What a client asks a DNS server for: the name that every cluster has. */
+const DNS_NAME = 'kubernetes.default.svc.cluster.local';
 /** What `ping` sends by default: 56 octets of data in an IP packet of 84. */
 const PING_SIZE = 84;
 
@@ -114,8 +118,13 @@ export class Probe {
 
   private startUdp(): void {
     const { to, port, flow, size, ttl } = this.plan;
-    const data = size === undefined ? 'hello' : 'q'.repeat(size);
-    const socket = this.stack.udp.connect(to, port, 'nc', {
+    const dns = port === DNS_PORT && size === undefined;
+    const data = dns
+      ? dnsQuery(this.stack.netns.lab.random('dns').below(65_536), DNS_NAME)
+      : size === undefined
+        ? 'hello'
+        : 'q'.repeat(size);
+    const socket = this.stack.udp.connect(to, port, dns ? 'dig' : 'nc', {
       received: (own, answer, from) => {
         this.cause = from.cause;
         this.end(

@@ -1,7 +1,11 @@
+import type { Ipv4 } from '../../protocol/address.ts';
 import type { Netns } from '../ip/netns.ts';
+import { dnsAnswer, isDnsQuery } from '../packet/dns.ts';
 import { endpointText, noteProcess } from '../socket/demux.ts';
 import type { TcpConnection, TcpHandler } from '../socket/tcp-connection.ts';
 import type { UdpHandler, UdpLayer, UdpSocket } from '../socket/udp.ts';
+
+export const DNS_PORT = 53;
 
 /** How long a process thinks before it answers. */
 const THINK_NS = 100_000;
@@ -55,13 +59,16 @@ function closeConnection(connection: TcpConnection): void {
   connection.close();
 }
 
-/** What a container serves on a UDP port: one datagram back for each, saying who answered. */
-export function udpServer(udp: UdpLayer, netns: Netns, process: string): UdpHandler {
+/**
+ * What a container serves on a UDP port: one datagram back for each, saying who answered. A DNS query
+ * is answered with `dnsAddress`, or refused.
+ */
+export function udpServer(udp: UdpLayer, netns: Netns, process: string, dnsAddress: Ipv4 | undefined): UdpHandler {
   return {
-    received: (socket, _data, from) => {
+    received: (socket, data, from) => {
       const note = netns.lab.flowNotes.get(from.flow);
       if (note) note.endpoint = endpointText(from.to, socket.port);
-      netns.lab.sim.schedule(THINK_NS, answerDatagram, { udp, netns, process, socket, from }, undefined);
+      netns.lab.sim.schedule(THINK_NS, answerDatagram, { udp, netns, process, socket, from, data, dnsAddress }, undefined);
     },
   };
 }
@@ -72,14 +79,13 @@ function answerDatagram(task: {
   process: string;
   socket: UdpSocket;
   from: Parameters<UdpHandler['received']>[2];
+  data: string;
+  dnsAddress: Ipv4 | undefined;
 }): void {
-  const { udp, netns, process, socket, from } = task;
+  const { udp, netns, process, socket, from, data, dnsAddress } = task;
   const peer = endpointText(from.address, from.port);
   const cause = noteProcess(netns, process, `answered ${peer}`, from.cause, from.flow, 'reply');
-  udp.send(
-    socket,
-    `served by ${process} in ${netns.id}, for ${peer}\n`,
-    { address: from.address, port: from.port, from: from.to },
-    { flow: from.flow, direction: 'reply', cause },
-  );
+  const answer =
+    socket.port === DNS_PORT && isDnsQuery(data) ? dnsAnswer(data, dnsAddress) : `served by ${process} in ${netns.id}, for ${peer}\n`;
+  udp.send(socket, answer, { address: from.address, port: from.port, from: from.to }, { flow: from.flow, direction: 'reply', cause });
 }

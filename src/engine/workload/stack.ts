@@ -11,6 +11,8 @@ export class Stack {
   readonly tcp: TcpLayer;
   readonly udp: UdpLayer;
   readonly ping: PingLayer;
+  /** What a DNS server here answers with; undefined refuses. */
+  dnsAddress: Ipv4 | undefined = undefined;
 
   constructor(netns: Netns) {
     this.netns = netns;
@@ -24,7 +26,7 @@ export class Stack {
     const holder =
       protocol === 'tcp'
         ? this.tcp.listen(address, port, process, () => tcpServer(this.netns, process))
-        : this.udp.bind(address, port, process, udpServer(this.udp, this.netns, process));
+        : this.udp.bind(address, port, process, udpServer(this.udp, this.netns, process, this.dnsAddress));
     if (!holder) return undefined;
     this.netns.lab.recorder.fact('bindFailed', this.netns.id, undefined, {
       process,
