@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { encodePcapng, type World } from '../engine/index.ts';
 import { packetText } from '../explain/packet-text.ts';
-import { sentence } from '../explain/sentence.ts';
+import { outcomeText, sentence } from '../explain/sentence.ts';
 import { goldenLine, toStep } from '../explain/step.ts';
 import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
 import { encodeLink } from '../scenario/encode-link.ts';
@@ -83,7 +83,7 @@ function trace(args: Arguments): void {
   const events = world.takeEvents();
   const end = events.find((e) => e.type === 'flowEnded');
   if (end?.type !== 'flowEnded') throw new Error('assertion failed: the flow did not end');
-  const outcome = { kind: end.data.kind, detail: end.data.detail };
+  const outcome = { kind: end.data.kind, detail: outcomeText(end.data) };
   const steps = events.map(toStep).filter((s) => s !== undefined);
   if (args.options.has('json')) {
     out(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatIp } from '../protocol/address.ts';
-import type { EventOf, LabEvent } from '../protocol/event.ts';
+import type { EventOf, FlowOutcome, LabEvent } from '../protocol/event.ts';
 import { applyEvents, type LabState, viewAt } from '../protocol/fold.ts';
 import { loadCluster } from '../scenario/load-cluster.ts';
 import { World } from './world.ts';
@@ -38,7 +38,7 @@ function send(
   to: string,
   protocol: 'tcp' | 'udp' | 'icmp' | 'http' = 'http',
   more: { ttl?: number; size?: number } = {},
-): { events: LabEvent[]; kind: string; detail: string; endpoint: string | undefined } {
+): { events: LabEvent[] } & FlowOutcome {
   const answer = world.apply({ type: 'send', from, to, protocol, ...more });
   if (!answer.accepted) throw new Error(answer.reason);
   world.run();
@@ -118,12 +118,12 @@ describe('the kernel model', () => {
   it('retransmits SYN after 1, 3, 7, 15, 31 and 63 s when nothing answers, and says who lost it', () => {
     const world = worldOf();
     world.apply({ type: 'setSysctl', netns: 'node/worker-1', key: 'net.ipv4.ip_forward', value: '0' });
-    const { kind, detail, events } = send(world, 'pod/default/client', 'pod/default/far', 'tcp');
+    const { kind, lost, events } = send(world, 'pod/default/client', 'pod/default/far', 'tcp');
     const syns = events
       .filter((e) => e.type === 'tx' && e.netns === 'pod/default/client' && e.frame?.payload.type === 'ipv4')
       .map((e) => Math.round(e.timeNs / 1e9));
     expect(kind).toBe('timeout');
-    expect(detail).toContain('node/worker-1');
+    expect(lost).toEqual({ netns: 'node/worker-1', device: 'cni0', reason: 'forwardingOff' });
     expect(syns).toEqual([0, 1, 3, 7, 15, 31, 63]);
   });
 

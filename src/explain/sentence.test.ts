@@ -4,6 +4,7 @@ import type { BridgeDecision, ConntrackChange, EventData, NeighbourState, Socket
 import { TCP_ACK, TCP_PSH, TCP_SYN } from '../protocol/packet.ts';
 import type { DeviceView, NetnsView } from '../protocol/view.ts';
 import { arp, BRIDGE_MAC, cidr, connection, event, frame, icmp, ip, ipv4, route, socket, tcp } from './example-events.ts';
+import { REASONS } from './reasons.ts';
 import { sentence } from './sentence.ts';
 
 const SYN = frame(ipv4(tcp(TCP_SYN)));
@@ -270,12 +271,16 @@ describe('ends', () => {
     expect(sentence(event('flowStarted', { from: 'pod/default/client', to: 'web:80', protocol: 'tcp' })).title).toBe(
       'pod/default/client sends to web:80 (tcp)',
     );
-    expect(sentence(event('flowEnded', { kind: 'connected', detail: 'Connected', endpoint: '10.244.2.7:80' }))).toEqual({
+    expect(sentence(event('flowEnded', { kind: 'connected', detail: 'Connected', endpoint: '10.244.2.7:80', lost: undefined }))).toEqual({
       title: 'Connected',
       detail: 'connected, served by 10.244.2.7:80',
       kind: 'reply',
     });
-    expect(sentence(event('flowEnded', { kind: 'timeout', detail: 'No answer', endpoint: undefined }))).toMatchObject({
+    const lost = { netns: 'node/worker-1', device: 'cni0', reason: 'forwardingOff' } as const;
+    expect(sentence(event('flowEnded', { kind: 'timeout', detail: 'No answer.', endpoint: undefined, lost })).title).toBe(
+      `No answer. Last lost in node/worker-1 at cni0: ${REASONS.forwardingOff.title}.`,
+    );
+    expect(sentence(event('flowEnded', { kind: 'timeout', detail: 'No answer', endpoint: undefined, lost: undefined }))).toMatchObject({
       detail: 'timeout',
       kind: 'drop',
     });

@@ -470,10 +470,16 @@ function socketTitle(view: SocketView, local: string, remote: string | undefined
   }
 }
 
+/** What the client saw, and what ended it: the last loss, its place and its reason. */
+export function outcomeText({ detail, lost }: FlowOutcome): string {
+  if (!lost) return detail;
+  return `${detail} Last lost in ${lost.netns}${lost.device === undefined ? '' : ` at ${lost.device}`}: ${REASONS[lost.reason].title}.`;
+}
+
 function flowEnded(outcome: FlowOutcome): Sentence {
   const good = outcome.kind === 'connected' || outcome.kind === 'http';
   return {
-    title: outcome.detail,
+    title: outcomeText(outcome),
     detail: outcome.endpoint === undefined ? outcome.kind : `${outcome.kind}, served by ${outcome.endpoint}`,
     kind: good ? 'reply' : 'drop',
   };

@@ -76,7 +76,7 @@ describe('toStep', () => {
 
   test('what is no part of a packet’s way is no step', () => {
     expect(toStep(event('flowStarted', { from: 'a', to: 'b', protocol: 'tcp' }))).toBeUndefined();
-    expect(toStep(event('flowEnded', { kind: 'timeout', detail: '', endpoint: undefined }))).toBeUndefined();
+    expect(toStep(event('flowEnded', { kind: 'timeout', detail: '', endpoint: undefined, lost: undefined }))).toBeUndefined();
     expect(toStep(event('sysctlChanged', { key: 'k', value: 'v' }))).toBeUndefined();
     expect(toStep(event('routeChanged', { action: 'added', route: route() }))).toBeUndefined();
   });

@@ -84,10 +84,18 @@ export type ProbeProtocol = 'tcp' | 'udp' | 'icmp' | 'http';
 
 export interface FlowOutcome {
   readonly kind: OutcomeKind;
-  /** One sentence for people: what the client saw and why. */
+  /** One sentence for people: what the client saw. */
   readonly detail: string;
   /** `address:port` that served, where one did. */
   readonly endpoint: string | undefined;
+  /** Where the flow last lost a packet, unless it succeeded: the place and the reason that ended it. */
+  readonly lost: Loss | undefined;
+}
+
+export interface Loss {
+  readonly netns: string;
+  readonly device: string | undefined;
+  readonly reason: DropReason;
 }
 
 export interface BridgeDecision {

@@ -1,5 +1,5 @@
 import { RandomStream } from '../../base/prng.ts';
-import type { DropReason } from '../../protocol/event.ts';
+import type { DropReason, Loss } from '../../protocol/event.ts';
 import { Recorder, type Subject } from './recorder.ts';
 import { Simulation } from './simulation.ts';
 
@@ -51,7 +51,7 @@ export class LabContext {
 }
 
 export interface FlowNote {
-  lastDrop: { readonly netns: string; readonly device: string | undefined; readonly reason: DropReason } | undefined;
+  lastDrop: Loss | undefined;
   /** `address:port` of the server that took the flow, as the server itself sees it. */
   endpoint: string | undefined;
 }

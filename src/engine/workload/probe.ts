@@ -188,7 +188,7 @@ export class Probe {
       ANSWER_TIMEOUT_NS,
       () => {
         this.cause = 0;
-        this.end('timeout', () => `No answer within ${duration(ANSWER_TIMEOUT_NS)}${lossText(this.note)}.`);
+        this.end('timeout', () => `No answer within ${duration(ANSWER_TIMEOUT_NS)}.`);
         giveUp();
       },
       undefined,
@@ -201,16 +201,16 @@ export class Probe {
     const target = this.plan.protocol === 'icmp' ? formatIp(this.plan.to) : endpointText(this.plan.to, this.plan.port);
     switch (error) {
       case 'ECONNREFUSED':
-        this.end('refused', () => `${target} refused after ${after}${lossText(this.note)} (ECONNREFUSED).`);
+        this.end('refused', () => `${target} refused after ${after} (ECONNREFUSED).`);
         return;
       case 'ECONNRESET':
         this.end('refused', () => `${target} reset the connection after ${after} (ECONNRESET).`);
         return;
       case 'ETIMEDOUT':
-        this.end('timeout', () => `No answer from ${target} for ${after}, whatever was sent again${lossText(this.note)} (ETIMEDOUT).`);
+        this.end('timeout', () => `No answer from ${target} for ${after}, whatever was sent again (ETIMEDOUT).`);
         return;
       default:
-        this.end('unreachable', () => `${target} cannot be reached, known after ${after}${lossText(this.note)} (${error}).`);
+        this.end('unreachable', () => `${target} cannot be reached, known after ${after} (${error}).`);
     }
   }
 
@@ -219,11 +219,13 @@ export class Probe {
     if (this.ended) return;
     this.ended = true;
     this.stack.netns.lab.sim.cancel(this.timer);
+    const good = kind === 'connected' || kind === 'http';
     this.onEnd(
       {
         kind,
         detail: this.stack.netns.lab.recorder.on ? detail() : '',
-        endpoint: kind === 'connected' || kind === 'http' ? this.note?.endpoint : undefined,
+        endpoint: good ? this.note?.endpoint : undefined,
+        lost: good ? undefined : this.note?.lastDrop,
       },
       this.cause,
     );
@@ -258,11 +260,6 @@ function icmpText(icmp: IcmpMessage): string {
   ];
   return icmp.code <= UNREACH_PORT + 1 ? (names[icmp.code] as string) : 'administratively prohibited';
 }
-
-const lossText = (note: FlowNote | undefined): string =>
-  note?.lastDrop
-    ? `; last lost in ${note.lastDrop.netns}${note.lastDrop.device ? ` at ${note.lastDrop.device}` : ''}: ${note.lastDrop.reason}`
-    : '';
 
 /** 1234567 -> `1.23 ms`. */
 export function duration(ns: number): string {

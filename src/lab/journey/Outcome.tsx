@@ -1,3 +1,4 @@
+import { outcomeText } from '../../explain/sentence.ts';
 import type { FlowSummary } from '../../protocol/engine.ts';
 import type { OutcomeKind } from '../../protocol/view.ts';
 import { useLab } from '../stores/lab-store.ts';
@@ -29,7 +30,7 @@ export function Outcome({ summary, flows }: { readonly summary: FlowSummary; rea
       {outcome ? (
         <p>
           <strong data-kind={outcome.kind}>{over ? TITLES[outcome.kind] : `Ends: ${TITLES[outcome.kind].toLowerCase()}`}</strong>{' '}
-          {outcome.detail}
+          {outcomeText(outcome)}
         </p>
       ) : (
         <p>
