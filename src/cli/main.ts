@@ -7,6 +7,7 @@ import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
 import { encodeLink } from '../scenario/encode-link.ts';
 import { type Arguments, oneOf, optional, parseArguments, required, UsageError, wholeNumber } from './arguments.ts';
 import { loadWorld, readFiles } from './manifest-files.ts';
+import { stateJson } from './state-json.ts';
 import { stateText } from './state-text.ts';
 
 const PROBE = { manifests: 'values', from: 'value', to: 'value', proto: 'value', seed: 'value', ttl: 'value', size: 'value' } as const;
@@ -120,7 +121,7 @@ function state(args: Arguments): void {
     throw new UsageError(`state: --in: there is no namespace for ${JSON.stringify(ref)}; write pod/NAMESPACE/NAME, node/NAME or external`);
   out(
     args.options.has('json')
-      ? JSON.stringify(stateText(view))
+      ? JSON.stringify(stateJson(view))
       : Object.entries(stateText(view))
           .map(([title, lines]) => `# ${title}\n${lines.length > 0 ? lines.join('\n') : '(none)'}`)
           .join('\n\n'),
