@@ -19,12 +19,12 @@ function worker() {
 it('prints tables as the tools do, and the same as JSON', () => {
   const view = worker();
   const text = stateText(view);
-  expect(text['addresses']).toContain('10.244.1.1/24 dev cni0');
-  expect(text['routes']).toContain('10.244.2.0/24 via 192.168.1.12 dev eth0 proto static');
-  expect(text['neighbours']?.some((line) => /^192\.168\.1\.12 dev eth0 lladdr 52:54:c0:a8:01:0c (REACHABLE|DELAY)$/.test(line))).toBe(true);
+  expect(text.addresses).toContain('10.244.1.1/24 dev cni0');
+  expect(text.routes).toContain('10.244.2.0/24 via 192.168.1.12 dev eth0 proto static');
+  expect(text.neighbours?.some((line) => /^192\.168\.1\.12 dev eth0 lladdr 52:54:c0:a8:01:0c (REACHABLE|DELAY)$/.test(line))).toBe(true);
   const json = stateJson(view) as Record<string, readonly Record<string, unknown>[]>;
-  expect(json['routes']).toContainEqual(expect.objectContaining({ destination: '10.244.2.0/24', via: '192.168.1.12', device: 'eth0' }));
-  expect(json['conntrack']).toContainEqual(
+  expect(json.routes).toContainEqual(expect.objectContaining({ destination: '10.244.2.0/24', via: '192.168.1.12', device: 'eth0' }));
+  expect(json.conntrack).toContainEqual(
     expect.objectContaining({ state: 'TIME_WAIT', original: expect.objectContaining({ dst: '192.168.1.12', dstPort: 10250 }) }),
   );
   for (const [table, lines] of Object.entries(text)) {

@@ -66,24 +66,25 @@ const TABLE: Readonly<Record<'original' | 'reply', Readonly<Record<'syn' | 'syna
   },
 };
 
+/** The rows of the table by direction and flags octet, so that a packet costs two look-ups. */
+const ROW_BY_FLAGS: Readonly<Record<'original' | 'reply', readonly Row[]>> = {
+  original: Array.from({ length: 64 }, (_, flags) => TABLE.original[kindOf(flags)]),
+  reply: Array.from({ length: 64 }, (_, flags) => TABLE.reply[kindOf(flags)]),
+};
+
+function kindOf(flags: number): 'syn' | 'synack' | 'fin' | 'ack' | 'rst' | 'none' {
+  if (flags & TCP_RST) return 'rst';
+  if (flags & TCP_SYN) return flags & TCP_ACK ? 'synack' : 'syn';
+  if (flags & TCP_FIN) return 'fin';
+  return flags & TCP_ACK ? 'ack' : 'none';
+}
+
 export function nextTcpState(
   state: TcpConntrackState,
   direction: 'original' | 'reply',
   flags: number,
 ): TcpConntrackState | 'invalid' | 'ignore' {
-  const kind =
-    flags & TCP_RST
-      ? 'rst'
-      : flags & TCP_SYN
-        ? flags & TCP_ACK
-          ? 'synack'
-          : 'syn'
-        : flags & TCP_FIN
-          ? 'fin'
-          : flags & TCP_ACK
-            ? 'ack'
-            : 'none';
-  return TABLE[direction][kind][INDEX[state]] ?? 'invalid';
+  return ROW_BY_FLAGS[direction][flags & 63]?.[INDEX[state]] ?? 'invalid';
 }
 
 const SECOND = 1_000_000_000;

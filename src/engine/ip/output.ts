@@ -48,7 +48,7 @@ export function routeOutput(netns: Netns, destination: Ipv4): OutputRoute {
 /** The largest packet towards a destination that need not be cut. */
 export function pathMtu(netns: Netns, route: Route, destination: Ipv4): number {
   const mtu = (route.device as InetDevice).device.mtu;
-  return Math.min(mtu, netns.pathMtu.get(destination) ?? mtu);
+  return netns.pathMtu.size === 0 ? mtu : Math.min(mtu, netns.pathMtu.get(destination) ?? mtu);
 }
 
 /**
@@ -85,10 +85,9 @@ export function finishOutput(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
   const { netns, device } = out;
   if (passHook(netns, skb, 'POSTROUTING', undefined, device.name) === NF_DROP) return;
   const packet = skb.payload as Ipv4Packet;
-  const length = ipv4Length(packet);
-  if (length > device.mtu || length > (netns.pathMtu.get(packet.dst) ?? length)) {
-    for (const piece of fragment(out, skb, Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu)))
-      transmit(out, nextHop, piece);
+  const mtu = netns.pathMtu.size === 0 ? device.mtu : Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu);
+  if (ipv4Length(packet) > mtu) {
+    for (const piece of fragment(out, skb, mtu)) transmit(out, nextHop, piece);
   } else {
     transmit(out, nextHop, skb);
   }

@@ -132,10 +132,11 @@ export class Bridge extends Device {
   }
 
   private learn(port: BridgePort, skb: Skb): BridgeDecision['learned'] {
-    if (this.localMacs.has(skb.src)) return undefined;
     const nowNs = this.owner.lab.sim.nowNs;
     const entry = this.fdb.get(skb.src);
     if (!entry) {
+      // A bridge's own stations are never learned.
+      if (this.localMacs.has(skb.src)) return undefined;
       this.fdb.set(skb.src, { port, updatedNs: nowNs });
       return 'new';
     }
