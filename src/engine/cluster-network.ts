@@ -6,6 +6,7 @@ import { Conntrack } from './conntrack/table.ts';
 import type { ClusterPlan, NodePlan, PodPlan } from './control-plane/plan.ts';
 import { BridgeNetfilter } from './ip/bridge-netfilter.ts';
 import { PodCidrRoutes } from './ip/fib.ts';
+import type { InetDevice } from './ip/inet-device.ts';
 import { macOf, Netns } from './ip/netns.ts';
 import { Bridge } from './link/bridge.ts';
 import { LinkEnd } from './link/device.ts';
@@ -55,6 +56,7 @@ export class ClusterNetwork {
   private readonly underlay: Bridge;
   private readonly problems = new Map<string, string>();
   private nodesAsleep: number;
+  private building: { readonly recording: boolean; readonly fresh: Netns[]; readonly grown: InetDevice[] } | undefined = undefined;
 
   constructor(plan: ClusterPlan, lab: LabContext) {
     this.plan = plan;
@@ -161,8 +163,9 @@ export class ClusterNetwork {
     const port = new LinkEnd(switchNetns, portName, 'physical', macOf(SWITCH_PORT_MAC_PREFIX, address), MTU, CABLE_DELAY_NS);
     LinkEnd.join(nic, port);
     const eth0 = netns.addDevice(nic);
-    switchNetns.addDevice(port);
+    const switchPort = switchNetns.addDevice(port);
     this.underlay.addPort(port, false);
+    this.building?.grown.push(switchPort);
     netns.addAddress(eth0, { address, length });
     return eth0;
   }
@@ -171,7 +174,7 @@ export class ClusterNetwork {
     const known = this.nodes.get(plan.name);
     if (known) return known;
     const id = `node/${plan.name}`;
-    const built = this.quietly(id, () => {
+    return this.quietly(() => {
       const netns = this.newNetns(id, 'node');
       this.set(netns, 'net.ipv4.ip_forward', '1');
       // kube-proxy's and the network plugin's rules need it, so every node tracks connections.
@@ -185,10 +188,9 @@ export class ClusterNetwork {
       this.nodesAsleep--;
       const node: BuiltNode = { netns, plan, bridge: undefined, asleep: 0 };
       this.nodes.set(plan.name, node);
+      this.wakePodsOf(node);
       return node;
     });
-    this.wakePodsOf(built);
-    return built;
   }
 
   private wakePodsOf(node: BuiltNode): void {
@@ -210,10 +212,10 @@ export class ClusterNetwork {
     }
     const podCidr = node.plan.podCidr;
     if (!isPodCidr(podCidr)) return;
-    const bridge = this.bridgeOf(node);
-    this.quietly(id, () => {
+    this.quietly(() => {
+      const bridge = this.bridgeOf(node);
       const netns = this.newNetns(id, 'pod');
-      addPod(node.netns, bridge, netns, podCidr as Cidr, pod.ip, hostVethName(pod.namespace, pod.name));
+      this.building?.grown.push(addPod(node.netns, bridge, netns, podCidr as Cidr, pod.ip, hostVethName(pod.namespace, pod.name)));
       node.asleep--;
       this.startContainers(pod, id);
     });
@@ -262,6 +264,7 @@ export class ClusterNetwork {
   private newNetns(id: string, kind: Netns['kind']): Netns {
     const netns = new Netns(this.lab, id, kind);
     this.netnsById.set(id, netns);
+    this.building?.fresh.push(netns);
     const stack = new Stack(netns);
     // The Service `kubernetes` always has the first address of the Service network.
     if (kind === 'pod' && isIpv4(this.plan.serviceCidr.address)) stack.dnsAddress = ((this.plan.serviceCidr.address + 1) >>> 0) as Ipv4;
@@ -269,14 +272,24 @@ export class ClusterNetwork {
     return netns;
   }
 
-  /** Builds without recording the parts, then announces the namespace as a whole. */
-  private quietly<T>(id: string, build: () => T): T {
-    const recorder = this.lab.recorder;
-    const recording = recorder.on;
+  /**
+   * Builds without recording the parts. When the outermost building is done, what is new is announced
+   * whole, and namespaces known before are told of the devices that they have got.
+   */
+  private quietly<T>(build: () => T): T {
+    const { recorder } = this.lab;
+    const outermost = this.building === undefined;
+    this.building ??= { recording: recorder.on, fresh: [], grown: [] };
     recorder.on = false;
     const result = build();
+    if (!outermost) return result;
+    const { recording, fresh, grown } = this.building;
+    this.building = undefined;
     recorder.on = recording;
-    this.onAwake?.(this.netnsById.get(id) as Netns);
+    for (const dev of grown) {
+      if (!fresh.includes(dev.netns)) recorder.fact('deviceChanged', dev.netns.id, dev.device.name, { view: dev.view() });
+    }
+    for (const netns of fresh) this.onAwake?.(netns);
     return result;
   }
 

@@ -72,8 +72,14 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
       else sockets.set(event.data.view.id, event.data.view);
       return { ...tables, sockets };
     }
-    case 'deviceChanged':
-      return { ...tables, devices: new Map(tables.devices).set(event.data.view.name, event.data.view) };
+    case 'deviceChanged': {
+      const { view } = event.data;
+      const devices = new Map(tables.devices).set(view.name, view);
+      if (view.master === undefined) return { ...tables, devices };
+      // A bridge knows the MACs of its own ports.
+      const own = { bridge: view.master, mac: view.mac, port: view.name, local: true, updatedNs: 0 };
+      return { ...tables, devices, fdb: new Map(tables.fdb).set(`${view.master} ${view.mac}`, own) };
+    }
     case 'routeChanged':
       return {
         ...tables,

@@ -1,5 +1,6 @@
 import type { Cidr, Ipv4, Mac } from '../../protocol/address.ts';
 import { ANY_V4, isIpv4 } from '../../protocol/address.ts';
+import type { InetDevice } from '../ip/inet-device.ts';
 import { macOf, type Netns } from '../ip/netns.ts';
 import { Bridge, type SleepingPorts } from '../link/bridge.ts';
 import { LinkEnd } from '../link/device.ts';
@@ -28,16 +29,17 @@ export function createBridge(node: Netns, podCidr: Cidr, sleeping: SleepingPorts
   return bridge;
 }
 
-/** CNI ADD: a veth pair between the pod and the bridge, the pod's address, and its default route by the bridge. */
-export function addPod(node: Netns, bridge: Bridge, pod: Netns, podCidr: Cidr, address: Ipv4, hostVeth: string): void {
+/** CNI ADD: a veth pair between the pod and the bridge, the pod's address, and its default route by the bridge. Returns the node's end. */
+export function addPod(node: Netns, bridge: Bridge, pod: Netns, podCidr: Cidr, address: Ipv4, hostVeth: string): InetDevice {
   const inside = new LinkEnd(pod, 'eth0', 'veth', macOf(POD_MAC_PREFIX, address), MTU, VETH_DELAY_NS);
   const outside = new LinkEnd(node, hostVeth, 'veth', macOf(HOST_END_MAC_PREFIX, address), MTU, VETH_DELAY_NS);
   LinkEnd.join(inside, outside);
-  node.addDevice(outside);
+  const hostEnd = node.addDevice(outside);
   bridge.addPort(outside, true);
   const eth0 = pod.addDevice(inside);
   pod.addAddress(eth0, { address, length: podCidr.length });
   pod.addRoute({ address: ANY_V4, length: 0 }, { via: gatewayOf(podCidr), device: eth0 });
+  return hostEnd;
 }
 
 /** The pod address that a MAC of this plugin belongs to; undefined for other MACs. */
