@@ -161,9 +161,18 @@ function reachedBy(recording: Recording, events: readonly LabEvent[], flow: numb
   for (const [id, tables] of recording.initial.netns) devices.set(id, [...tables.devices.values()]);
   for (const event of events) {
     if (event.type === 'netnsAppeared') devices.set(event.netns, event.data.view.devices);
+    else if (event.type === 'deviceChanged') {
+      const { view } = event.data;
+      const others = (devices.get(event.netns) ?? []).filter((d) => d.name !== view.name);
+      devices.set(event.netns, [...others, view]);
+    }
     if (flow !== 0 && event.flow === flow) netns.add(event.netns);
   }
-  return { netns, devices, key: `${recording.epoch}|${[...devices.keys()].join()}|${[...netns].sort().join()}` };
+  return {
+    netns,
+    devices,
+    key: `${recording.epoch}|${[...devices].map(([id, own]) => `${id} ${own.length}`).join()}|${[...netns].sort().join()}`,
+  };
 }
 
 function useScene(): Scene {

@@ -3,8 +3,8 @@ import { type RefObject, useEffect, useRef } from 'react';
 import { useLab } from '../stores/lab-store.ts';
 import { type Hop, placeTitle, type Row } from './hops.ts';
 
-/** From here on only the rows in sight are in the document. */
-const VIRTUAL_FROM = 200;
+/** From here on only the rows in sight are in the document. One exchange across nodes has some 300 and is scrolled as it is. */
+const VIRTUAL_FROM = 600;
 
 interface HopListProps {
   readonly rows: readonly Row[];
