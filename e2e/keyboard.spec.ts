@@ -60,3 +60,19 @@ test('Tab reaches every control of the header and the timeline, visibly', async 
   expect([...wanted]).toEqual([]);
   expect(withoutOutline).toEqual([]);
 });
+
+test('the journey is one stop of the Tab key, and up and down move along it', async ({ lab, page }) => {
+  await lab.open();
+  await lab.sendAndSkip();
+  await page.keyboard.press('Home');
+  for (let i = 0; i < 6; i++) await page.keyboard.press('ArrowRight');
+  const current = page.locator('[data-testid=journey-hop][aria-current=step]');
+  const before = Number(await current.getAttribute('data-index'));
+  await current.focus();
+  await page.keyboard.press('ArrowDown');
+  await expect.poll(async () => Number(await current.getAttribute('data-index'))).toBeGreaterThan(before);
+  await expect(current).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(current).toHaveAttribute('data-index', String(before));
+  await expect(page.locator('[data-testid=journey-hop][tabindex="0"]')).toHaveCount(1);
+});

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type RefObject, useEffect, useRef } from 'react';
+import { type KeyboardEvent, type RefObject, useEffect, useRef } from 'react';
 import { useLab } from '../stores/lab-store.ts';
 import { type Hop, placeTitle, type Row } from './hops.ts';
 
@@ -26,7 +26,7 @@ function PlainHops({ rows, current }: HopListProps) {
       <ol>
         {rows.map((row) => (
           <li key={keyOf(row)}>
-            <RowView row={row} current={current} />
+            <RowView row={row} rows={rows} current={current} />
           </li>
         ))}
       </ol>
@@ -73,7 +73,7 @@ function VirtualHops({ rows, current }: HopListProps) {
             className="hops-virtual"
             style={{ transform: `translateY(${item.start}px)` }}
           >
-            <RowView row={rows[item.index] as Row} current={current} />
+            <RowView row={rows[item.index] as Row} rows={rows} current={current} />
           </li>
         ))}
       </ol>
@@ -81,27 +81,57 @@ function VirtualHops({ rows, current }: HopListProps) {
   );
 }
 
-function RowView({ row, current }: { readonly row: Row; readonly current: number | undefined }) {
-  if (row.type === 'place') return <h2 className="hop-place">{placeTitle(row.netns)}</h2>;
-  return <HopButton hop={row.hop} current={row.hop.index === current} ahead={current === undefined || row.hop.index > current} />;
+interface RowProps {
+  readonly row: Row;
+  readonly rows: readonly Row[];
+  readonly current: number | undefined;
 }
 
-function HopButton({ hop, current, ahead }: { readonly hop: Hop; readonly current: boolean; readonly ahead: boolean }) {
+function RowView({ row, rows, current }: RowProps) {
+  if (row.type === 'place') return <h2 className="hop-place">{placeTitle(row.netns)}</h2>;
+  return <HopButton hop={row.hop} rows={rows} current={current} />;
+}
+
+const hopsOf = (rows: readonly Row[]): readonly Hop[] => rows.flatMap((row) => (row.type === 'hop' ? [row.hop] : []));
+
+/** One hop. The list is one stop of the Tab key, at its current hop; up and down move from there. */
+function HopButton({ hop, rows, current }: { readonly hop: Hop; readonly rows: readonly Row[]; readonly current: number | undefined }) {
   const seek = useLab((s) => s.seek);
+  const button = useRef<HTMLButtonElement>(null);
   const { title, detail, kind } = hop.sentence;
+  const isCurrent = hop.index === current;
+  const ahead = current === undefined || hop.index > current;
+  const isStop = isCurrent || (current === undefined && hop === hopsOf(rows)[0]);
+  useEffect(() => {
+    // Focus goes along when the playhead moves while it is in the list.
+    const focused = document.activeElement;
+    if (isCurrent && focused !== button.current && focused?.closest('.hops') === button.current?.closest('.hops'))
+      button.current?.focus({ preventScroll: true });
+  }, [isCurrent]);
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
+    event.preventDefault();
+    const hops = hopsOf(rows);
+    const next = hops[hops.findIndex((h) => h.index === hop.index) + (event.key === 'ArrowDown' ? 1 : -1)];
+    if (next) seek(next.index + 1);
+  };
   return (
     <button
+      ref={button}
       type="button"
+      tabIndex={isStop ? 0 : -1}
       className={`hop hop-${kind}${ahead ? ' hop-ahead' : ''}`}
       data-testid="journey-hop"
       data-seq={hop.event.seq}
       data-index={hop.index}
       data-type={hop.event.type}
-      aria-current={current ? 'step' : undefined}
+      aria-current={isCurrent ? 'step' : undefined}
       onClick={() => seek(hop.index + 1)}
+      onKeyDown={onKeyDown}
     >
       <span className="hop-title">{title}</span>
-      {current && detail !== '' && <span className="hop-detail">{detail}</span>}
+      {isCurrent && detail !== '' && <span className="hop-detail">{detail}</span>}
     </button>
   );
 }
