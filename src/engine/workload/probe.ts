@@ -6,6 +6,7 @@ import { dnsQuery } from '../packet/dns.ts';
 import type { FlowNote } from '../sim/lab-context.ts';
 import type { Timer } from '../sim/simulation.ts';
 import { endpointText, noteProcess, type SocketError } from '../socket/demux.ts';
+import type { TcpConnection } from '../socket/tcp-connection.ts';
 import { DNS_PORT } from './server.ts';
 import type { Stack } from './stack.ts';
 
@@ -89,7 +90,7 @@ export class Probe {
             const note = this.note;
             if (note) note.endpoint ??= endpointText(to, port);
             this.end('connected', () => `Connected to ${endpointText(to, port)} in ${duration(this.nowNs - this.startNs)}.`);
-            this.stack.netns.lab.sim.schedule(CLOSE_AFTER_NS, () => connection.close(), undefined, undefined);
+            this.stack.netns.lab.sim.post(CLOSE_AFTER_NS, closeConnection, connection, undefined);
           }
         },
         received: (connection, data) => {
@@ -101,7 +102,7 @@ export class Probe {
             'http',
             () => `${status} after ${duration(this.nowNs - this.startNs)}; connected in ${duration(this.connectedNs - this.startNs)}.`,
           );
-          this.stack.netns.lab.sim.schedule(CLOSE_AFTER_NS, () => connection.close(), undefined, undefined);
+          this.stack.netns.lab.sim.post(CLOSE_AFTER_NS, closeConnection, connection, undefined);
         },
         ended: (connection) => {
           if (protocol === 'http' && !this.ended) this.end('refused', () => 'The server closed the connection before it answered.');
@@ -239,6 +240,8 @@ export class Probe {
     return this.stack.netns.lab.sim.nowNs;
   }
 }
+
+const closeConnection = (connection: TcpConnection): void => connection.close();
 
 /** The status line once the whole body is there. */
 function completeResponse(text: string): string | undefined {

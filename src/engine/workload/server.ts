@@ -24,9 +24,9 @@ export function tcpServer(netns: Netns, process: string): TcpHandler {
       if (/^[A-Z]+ /.test(received) && end < 0) return;
       const request = received;
       received = '';
-      netns.lab.sim.schedule(THINK_NS, answer, { netns, connection, process, request }, undefined);
+      netns.lab.sim.post(THINK_NS, answer, { netns, connection, process, request }, undefined);
     },
-    ended: (connection) => void netns.lab.sim.schedule(THINK_NS, closeConnection, connection, undefined),
+    ended: (connection) => netns.lab.sim.post(THINK_NS, closeConnection, connection, undefined),
   };
 }
 
@@ -68,7 +68,7 @@ export function udpServer(udp: UdpLayer, netns: Netns, process: string, dnsAddre
     received: (socket, data, from) => {
       const note = netns.lab.flowNotes.get(from.flow);
       if (note) note.endpoint = endpointText(from.to, socket.port);
-      netns.lab.sim.schedule(THINK_NS, answerDatagram, { udp, netns, process, socket, from, data, dnsAddress }, undefined);
+      netns.lab.sim.post(THINK_NS, answerDatagram, { udp, netns, process, socket, from, data, dnsAddress }, undefined);
     },
   };
 }
