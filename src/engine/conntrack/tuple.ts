@@ -31,10 +31,10 @@ export function invert(t: ConntrackTuple): ConntrackTuple {
 export const sameTuple = (a: ConntrackTuple, b: ConntrackTuple): boolean =>
   a.src === b.src && a.dst === b.dst && a.srcPort === b.srcPort && a.dstPort === b.dstPort && a.protocol === b.protocol;
 
-/** A 32-bit hash of an IPv4 tuple. */
+/** A hash of an IPv4 tuple, as a signed 32-bit number: those are the cheapest keys of a Map. */
 export function hashTuple(t: ConntrackTuple): number {
   let h = Math.imul((t.src as number) ^ 0x9e3779b9, 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13) ^ (t.dst as number), 0xc2b2ae35);
   h = Math.imul(h ^ (h >>> 15) ^ ((t.srcPort << 16) | t.dstPort), 0x27d4eb2f);
-  return (h ^ (h >>> 16) ^ t.protocol) >>> 0;
+  return (h ^ (h >>> 16) ^ t.protocol) | 0;
 }

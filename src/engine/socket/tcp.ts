@@ -176,7 +176,8 @@ export class TcpLayer implements Transport {
   }
 }
 
-const key = (localPort: number, remotePort: number): number => localPort * 65_536 + remotePort;
+/** Both ports in one signed 32-bit number. */
+const key = (localPort: number, remotePort: number): number => (localPort << 16) | remotePort;
 
 const listenerView = (l: TcpListener): SocketView => ({
   id: l.id,
