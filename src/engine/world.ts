@@ -149,17 +149,16 @@ export class World {
       return rejected(`size: expected a whole number from 0 to 65507, got ${input.size}`);
     const stack = this.network.stack(from.value) as Stack;
     const flows: number[] = [];
-    for (let i = 0; i < count; i++) {
-      const flow = this.lab.nextFlow();
-      flows.push(flow);
-      this.lab.sim.schedule(i * (input.intervalNs ?? 0), startFlow, { world: this, stack, input, target: target.value }, flow);
-    }
+    for (let i = 0; i < count; i++) flows.push(this.lab.nextFlow());
+    // Each flow sets the next one going, so that the queue holds what is under way and not all that is to come.
+    this.lab.sim.post(0, startFlow, { world: this, stack, input, target: target.value, last: flows.at(-1) as number }, flows[0] as number);
     return { accepted: true, flows };
   }
 
   static start(task: FlowTask, flow: number): void {
     const { world, stack, input, target } = task;
     const { lab } = world;
+    if (flow < task.last) lab.sim.post(input.intervalNs ?? 0, startFlow, task, flow + 1);
     lab.flowNotes.set(flow, { lastDrop: undefined, endpoint: undefined });
     const protocol = target.protocol === 'http' && input.protocol !== 'icmp' && input.protocol !== 'udp' ? 'http' : input.protocol;
     const cause = lab.recorder.fact('flowStarted', stack.netns.id, undefined, { from: input.from, to: input.to, protocol }, 0, flow);
@@ -196,6 +195,8 @@ interface FlowTask {
   readonly stack: Stack;
   readonly input: Extract<Input, { type: 'send' }>;
   readonly target: Target;
+  /** Flows of one input are numbered without a gap. */
+  readonly last: number;
 }
 
 const startFlow = (task: FlowTask, flow: number): void => World.start(task, flow);

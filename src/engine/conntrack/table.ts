@@ -257,7 +257,8 @@ export class Conntrack {
 
   private sweep(doomed: (entry: ConntrackEntry) => boolean, removalsMax: number): void {
     let removed = 0;
-    for (const bucket of [...this.buckets.values()]) {
+    // A Map may lose entries while it is walked.
+    for (const bucket of this.buckets.values()) {
       for (const entry of entriesOf(bucket)) {
         if (removed >= removalsMax) return;
         if (!entry.confirmed || !doomed(entry)) continue;
