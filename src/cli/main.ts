@@ -12,7 +12,7 @@ import { stateText } from './state-text.ts';
 
 const PROBE = { manifests: 'values', from: 'value', to: 'value', proto: 'value', seed: 'value', ttl: 'value', size: 'value' } as const;
 const COMMANDS = {
-  trace: { ...PROBE, cni: 'value', count: 'value', json: 'flag' },
+  trace: { ...PROBE, mode: 'value', cni: 'value', count: 'value', json: 'flag' },
   state: { manifests: 'values', in: 'value', json: 'flag', seed: 'value' },
   pcap: { ...PROBE, at: 'value', out: 'value' },
   link: { manifests: 'values', base: 'value' },
@@ -74,6 +74,7 @@ function send(args: Arguments, world: World, count: number): void {
 
 function trace(args: Arguments): void {
   oneOf(args, 'cni', ['bridge']);
+  if (oneOf(args, 'mode', ['iptables', 'ipvs', 'nftables'])) note('note: kube-proxy is not simulated yet, so --mode changes nothing');
   const count = wholeNumber(args, 'count', 1, 100_000) ?? 1;
   const world = open(args);
   if (count > 1) {

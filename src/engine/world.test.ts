@@ -185,6 +185,25 @@ describe('the recording', () => {
     expect(sorted(state)).toEqual(sorted(world.state(state.seq)));
   });
 
+  it('folds to the engine’s tables also when links go down and come back, at either end', () => {
+    const world = worldOf();
+    const start = world.state(0);
+    const events = [...send(world, 'pod/default/client', 'pod/default/far').events];
+    const pod = world.topology().pods.find((p) => p.name === 'near');
+    for (const [netns, device] of [
+      ['node/worker-2', 'eth0'],
+      ['node/worker-1', pod?.hostVeth ?? ''],
+      ['pod/default/client', 'eth0'],
+    ] as const) {
+      for (const up of [false, true]) {
+        expect(world.apply({ type: 'setDevice', netns, device, up })).toMatchObject({ accepted: true });
+        events.push(...world.takeEvents(), ...send(world, 'pod/default/near', 'pod/default/far', 'icmp').events);
+        const state = applyEvents(start, events);
+        expect(sorted(state)).toEqual(sorted(world.state(state.seq)));
+      }
+    }
+  });
+
   it('names a cause for every step of a packet, and never goes back in time', () => {
     const events = story(worldOf());
     const seen = new Set<number>();

@@ -1,3 +1,4 @@
+import { formatIp } from '../protocol/address.ts';
 import type { Input, InputAnswer } from '../protocol/engine.ts';
 import type { LabEvent } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
@@ -130,7 +131,11 @@ export class World {
     return pod.containers.map((c) => ({
       name: c.name,
       image: c.image,
-      listens: c.listens.map((l) => ({ protocol: l.protocol, port: l.port, address: l.address === undefined ? undefined : '127.0.0.1' })),
+      listens: c.listens.map((l) => ({
+        protocol: l.protocol,
+        port: l.port,
+        address: l.address === undefined ? undefined : formatIp(l.address),
+      })),
       problem: this.network.problemOf(`${podId(pod)}/${c.name}`),
     }));
   }

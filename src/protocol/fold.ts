@@ -76,9 +76,10 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
       const { view } = event.data;
       const devices = new Map(tables.devices).set(view.name, view);
       if (view.master === undefined) return { ...tables, devices };
-      // A bridge knows the MACs of its own ports.
+      // A bridge knows the MACs of its own ports, and forgets what it learned from one that lost its link.
+      const heard = [...tables.fdb].filter(([, f]) => f.local || f.port !== view.name || (view.up && view.carrier));
       const own = { bridge: view.master, mac: view.mac, port: view.name, local: true, updatedNs: 0 };
-      return { ...tables, devices, fdb: new Map(tables.fdb).set(`${view.master} ${view.mac}`, own) };
+      return { ...tables, devices, fdb: new Map(heard).set(`${view.master} ${view.mac}`, own) };
     }
     case 'routeChanged':
       return {

@@ -85,6 +85,11 @@ export class Fib {
     this.cache.clear();
   }
 
+  /** A device went up or down: cached answers may be wrong. */
+  changed(): void {
+    this.cache.clear();
+  }
+
   lookup(destination: Ipv4): Route | undefined {
     const cached = this.cache.get(destination);
     if (cached !== undefined) return cached;
@@ -102,7 +107,7 @@ export class Fib {
   /** Table `main` as `ip route` lists it, then table `local`. */
   view(): RouteView[] {
     const main = this.main.all();
-    if (this.shared) {
+    if (this.shared?.device.device.up) {
       const { except } = this.shared;
       for (const route of this.shared.routes.all())
         if (!sameCidr(route.destination, except)) main.push(this.sharedRoute(route, this.shared.device));

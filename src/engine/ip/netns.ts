@@ -1,6 +1,6 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from '../../protocol/address.ts';
 import { broadcastOf, isIpv4, networkOf, ZERO_MAC } from '../../protocol/address.ts';
-import type { ConntrackView, DropReason, HookName, RouteType, SocketView } from '../../protocol/event.ts';
+import type { ConntrackView, DropReason, HookName, RouteType, RouteView, SocketView } from '../../protocol/event.ts';
 import type { IcmpMessage, Ipv4Packet } from '../../protocol/packet.ts';
 import type { FdbView, NetnsView } from '../../protocol/view.ts';
 import type { Bridge } from '../link/bridge.ts';
@@ -125,30 +125,33 @@ export class Netns implements DeviceOwner {
     return this.fib.remove('main', networkOf(destination));
   }
 
-  /** Sets a device up or down as `ip link set` does; routes out of a device go with it and the connected ones come back. */
+  /**
+   * Sets a device up or down as `ip link set` does. Routes out of a device go with it and only the
+   * connected ones come back (net/ipv4/fib_frontend.c, fib_disable_ip, fib_add_ifaddr); the cluster's common
+   * routes come back too, since the network plugin watches over them. A bridge forgets what it learned from a port
+   * without carrier, at either end of the link.
+   */
   setDeviceUp(dev: InetDevice, up: boolean): void {
     const { device } = dev;
     if (device.up === up) return;
-    const recorder = this.lab.recorder;
+    const { recorder } = this.lab;
+    const before = new Map(this.fib.view().map((r) => [routeKey(r), r]));
     device.up = up;
     if (!up) {
-      device.port?.bridge.forgetPort(device.port);
       for (const neighbour of [...dev.neighbours.values()]) neighbour.forget();
-      for (const route of this.fib.ofDevice(dev)) {
-        this.fib.remove(route.view.table, route.view.destination);
-        recorder.fact('routeChanged', this.id, device.name, { action: 'removed', route: route.view });
-      }
+      for (const route of this.fib.ofDevice(dev)) this.fib.remove(route.view.table, route.view.destination);
     } else {
-      const before = new Set(this.fib.view());
       for (const cidr of dev.addresses) this.addAddressRoutes(dev, cidr);
-      for (const route of this.fib.view())
-        if (!before.has(route)) recorder.fact('routeChanged', this.id, device.name, { action: 'added', route });
     }
-    recorder.fact('deviceChanged', this.id, device.name, { view: dev.view() });
-    const peer = device.peer;
-    if (peer) {
-      const peerView = (peer.upper as InetDevice | undefined)?.view();
-      if (peerView) recorder.fact('deviceChanged', peer.owner.id, peer.name, { view: peerView });
+    this.fib.changed();
+    const after = new Map(this.fib.view().map((r) => [routeKey(r), r]));
+    for (const [key, route] of before)
+      if (!after.has(key)) recorder.fact('routeChanged', this.id, device.name, { action: 'removed', route });
+    for (const [key, route] of after) if (!before.has(key)) recorder.fact('routeChanged', this.id, device.name, { action: 'added', route });
+    for (const end of device.peer ? [device, device.peer] : [device]) {
+      if (!up) end.port?.bridge.forgetPort(end.port);
+      noteDevice(end);
+      if (end.port) noteDevice(end.port.bridge);
     }
   }
 
@@ -198,3 +201,11 @@ export class Netns implements DeviceOwner {
 
 /** The MAC that this lab gives a device by its address: an OUI-like prefix, then the four octets. */
 export const macOf = (prefix: number, address: Ipv4): Mac => (prefix * 0x1_0000_0000 + address) as Mac;
+
+const routeKey = (r: RouteView): string => `${r.table} ${r.type} ${r.destination.address}/${r.destination.length} ${r.via} ${r.device}`;
+
+/** Records how a device is now, in the namespace that it lives in. */
+function noteDevice(device: Device): void {
+  const inet = device.upper;
+  if (inet instanceof InetDevice) device.owner.lab.recorder.fact('deviceChanged', device.owner.id, device.name, { view: inet.view() });
+}

@@ -16,14 +16,12 @@ import { localOut, pathMtu, routeOutput } from '../ip/output.ts';
 import type { HostQueueTicket, Skb } from '../link/skb.ts';
 import type { Timer } from '../sim/simulation.ts';
 import { errorOfUnreachable, noteSocket, type SocketError } from './demux.ts';
+import { RetransmissionTimer } from './retransmission-timer.ts';
 import type { TcpLayer } from './tcp.ts';
+import { type Sent, seqAdd, seqLength, seqLess } from './tcp-sequence.ts';
 
 const MS = 1_000_000;
 const SECOND = 1000 * MS;
-/** RFC 6298 with Linux's bounds (include/net/tcp.h: TCP_TIMEOUT_INIT, TCP_RTO_MIN, TCP_RTO_MAX). */
-const RTO_INITIAL_NS = SECOND;
-const RTO_MIN_NS = 200 * MS;
-const RTO_MAX_NS = 120 * SECOND;
 const DELAYED_ACK_NS = 40 * MS;
 const TIME_WAIT_NS = 60 * SECOND;
 const INITIAL_WINDOW_SEGMENTS = 10;
@@ -39,19 +37,6 @@ export interface TcpHandler {
   ended?(connection: TcpConnection): void;
   failed?(connection: TcpConnection, error: SocketError): void;
 }
-
-interface Sent {
-  readonly seq: number;
-  readonly flags: number;
-  readonly data: string;
-  sentNs: number;
-  retransmitted: boolean;
-}
-
-/** Sequence numbers wrap (RFC 9293 section 3.4). */
-const seqAdd = (a: number, n: number): number => (a + n) >>> 0;
-const seqLess = (a: number, b: number): boolean => ((a - b) | 0) < 0;
-const seqLength = (s: { flags: number; data: string }): number => s.data.length + (s.flags & TCP_SYN ? 1 : 0) + (s.flags & TCP_FIN ? 1 : 0);
 
 /**
  * One TCP connection (RFC 9293): handshake, data in order, acknowledgements, retransmission with
@@ -86,12 +71,9 @@ export class TcpConnection {
   private inFlight: Sent[] = [];
   private outOfOrder: TcpSegment[] = [];
   private congestionWindow = INITIAL_WINDOW_SEGMENTS;
-  private rtoNs = RTO_INITIAL_NS;
-  private smoothedRttNs = 0;
   private retries = 0;
-  /** Pending while anything may be in flight. It is moved by its deadline instead of being made anew for each segment. */
-  private retransmitTimer: Timer | undefined = undefined;
-  private retransmitAtNs = 0;
+  private readonly retransmission: RetransmissionTimer;
+  private timeWaitTimer: Timer | undefined = undefined;
   private delayedAckTimer: Timer | undefined = undefined;
   private hostQueue: HostQueueTicket = { waiting: false };
   private ipId: number;
@@ -120,6 +102,7 @@ export class TcpConnection {
     this.direction = direction;
     this.cause = cause;
     this.handler = handler;
+    this.retransmission = new RetransmissionTimer(lab.sim, () => this.onRetransmissionTimeout());
     const random = lab.random('tcp');
     this.iss = random.uint32();
     this.timestampOffset = random.uint32();
@@ -158,10 +141,6 @@ export class TcpConnection {
     }
     this.finQueued = true;
     this.push();
-  }
-
-  get peerText(): string {
-    return `${this.remoteAddress}:${this.remotePort}`;
   }
 
   view(): SocketView {
@@ -266,11 +245,12 @@ export class TcpConnection {
       this.inFlight.shift();
       this.congestionWindow++;
       if (first.flags & TCP_FIN) finAcked = true;
-      if (!first.retransmitted) this.measure(this.layer.netns.lab.sim.nowNs - first.sentNs);
+      if (!first.retransmitted) this.retransmission.measure(this.layer.netns.lab.sim.nowNs - first.sentNs);
     }
+    if (this.retries > 0) this.retransmission.recover();
     this.retries = 0;
-    if (this.inFlight.length > 0) this.armRetransmit();
-    else if (this.retransmitTimer) this.layer.netns.lab.sim.setBackground(this.retransmitTimer, true);
+    if (this.inFlight.length > 0) this.retransmission.arm();
+    else this.retransmission.rest();
     // New data got through: the next hop is alive.
     this.confirmNeighbour();
     return finAcked;
@@ -327,7 +307,7 @@ export class TcpConnection {
   private enterTimeWait(): void {
     this.setState('TIME-WAIT');
     this.cancelTimers();
-    this.retransmitTimer = this.layer.netns.lab.sim.schedule(TIME_WAIT_NS, expireTimeWait, this as TcpConnection, undefined, true);
+    this.timeWaitTimer = this.layer.netns.lab.sim.schedule(TIME_WAIT_NS, expireTimeWait, this as TcpConnection, undefined, true);
   }
 
   private push(): void {
@@ -367,29 +347,10 @@ export class TcpConnection {
       this.fail(error);
       return;
     }
-    if (this.inFlight.length === 1) this.armRetransmit();
+    if (this.inFlight.length === 1) this.retransmission.arm();
   }
 
-  private armRetransmit(): void {
-    const { sim } = this.layer.netns.lab;
-    this.retransmitAtNs = sim.nowNs + this.rtoNs;
-    const pending = this.retransmitTimer;
-    if (pending && pending.timeNs <= this.retransmitAtNs) {
-      sim.setBackground(pending, false);
-      return;
-    }
-    sim.cancel(pending);
-    this.retransmitTimer = sim.schedule(this.rtoNs, retransmit, this as TcpConnection, undefined);
-  }
-
-  private onRetransmitTimer(): void {
-    this.retransmitTimer = undefined;
-    if (this.inFlight.length === 0) return;
-    const { sim } = this.layer.netns.lab;
-    if (sim.nowNs < this.retransmitAtNs) {
-      this.retransmitTimer = sim.schedule(this.retransmitAtNs - sim.nowNs, retransmit, this as TcpConnection, undefined);
-      return;
-    }
+  private onRetransmissionTimeout(): void {
     const first = this.inFlight[0];
     if (!first) return;
     const sysctls = this.layer.netns.sysctls;
@@ -406,8 +367,8 @@ export class TcpConnection {
     }
     this.retries++;
     const linear = this.state === 'SYN-SENT' && this.retries <= sysctls.get('net.ipv4.tcp_syn_linear_timeouts');
-    if (!linear) this.rtoNs = Math.min(this.rtoNs * 2, RTO_MAX_NS);
-    this.armRetransmit();
+    if (!linear) this.retransmission.backOff();
+    this.retransmission.arm();
     // While the last copy still waits for the neighbour there is nothing to add (tcp_output.c, skb_still_in_host_queue).
     if (this.hostQueue.waiting) return;
     this.cause = 0;
@@ -419,7 +380,7 @@ export class TcpConnection {
     const first = this.inFlight[0];
     if (!first) return;
     first.retransmitted = true;
-    this.armRetransmit();
+    this.retransmission.arm();
     this.output(first.seq, first.flags, first.data);
   }
 
@@ -496,12 +457,6 @@ export class TcpConnection {
     this.timestampEcho = segment.options?.timestamp?.value ?? 0;
   }
 
-  /** RFC 6298 section 2, simplified to the smoothed mean; Linux never waits less than 200 ms more than it. */
-  private measure(rttNs: number): void {
-    this.smoothedRttNs = this.smoothedRttNs === 0 ? rttNs : Math.round((7 * this.smoothedRttNs + rttNs) / 8);
-    this.rtoNs = this.smoothedRttNs + RTO_MIN_NS;
-  }
-
   private confirmNeighbour(): void {
     const route = this.layer.netns.fib.lookup(this.remoteAddress);
     route?.device?.neighbours.get(route.via ?? this.remoteAddress)?.confirm();
@@ -521,9 +476,9 @@ export class TcpConnection {
 
   private cancelTimers(): void {
     const sim = this.layer.netns.lab.sim;
-    sim.cancel(this.retransmitTimer);
+    this.retransmission.stop();
+    sim.cancel(this.timeWaitTimer);
     sim.cancel(this.delayedAckTimer);
-    this.retransmitTimer = undefined;
     this.delayedAckTimer = undefined;
   }
 
@@ -533,7 +488,6 @@ export class TcpConnection {
   }
 
   static readonly timers = {
-    retransmit: (c: TcpConnection): void => c.onRetransmitTimer(),
     delayedAck: (c: TcpConnection): void => {
       c.delayedAckTimer = undefined;
       c.acknowledge();
@@ -542,6 +496,5 @@ export class TcpConnection {
   };
 }
 
-const retransmit = (c: TcpConnection): void => TcpConnection.timers.retransmit(c);
 const delayedAck = (c: TcpConnection): void => TcpConnection.timers.delayedAck(c);
 const expireTimeWait = (c: TcpConnection): void => TcpConnection.timers.timeWait(c);
