@@ -4,7 +4,7 @@ import type { NatRequest, RejectType } from '../evaluation.ts';
 
 /*
  * Rules of nftables as data: what `nft -f` is told and `nft list ruleset` prints. kube-proxy writes
- * them, `parse.ts` reads them from text, `table.ts` evaluates them.
+ * them, `parse.ts` reads them from text, `ruleset.ts` holds and evaluates them.
  */
 
 export type Family = 'ip' | 'ip6' | 'inet' | 'bridge' | 'arp' | 'netdev';
@@ -17,6 +17,8 @@ export interface Table {
   readonly chains: readonly Chain[];
   readonly sets: readonly SetDefinition[];
   readonly maps: readonly SetDefinition[];
+  /** Names of sets and maps together in the order of creation, where it matters to a listing; without it sets come first. */
+  readonly setOrder?: readonly string[] | undefined;
 }
 
 export interface Chain {
@@ -49,7 +51,18 @@ export type DataType =
   | 'ifname'
   | 'iface_index'
   | 'icmp_type'
+  | 'icmpv6_type'
+  | 'icmp_code'
+  | 'tcp_flag'
+  | 'dscp'
   | 'ct_state'
+  | 'ct_status'
+  | 'ct_dir'
+  | 'nf_proto'
+  | 'ether_type'
+  | 'pkt_type'
+  | 'fib_addrtype'
+  | 'time'
   | 'integer'
   | 'verdict';
 
@@ -142,6 +155,8 @@ export interface Element {
   readonly data?: Value | Verdict | undefined;
   readonly comment?: string | undefined;
   readonly timeoutSeconds?: number | undefined;
+  /** What is left of the timeout, where that is not all of it. */
+  readonly expiresSeconds?: number | undefined;
 }
 
 export interface SetDefinition {
@@ -161,6 +176,9 @@ export type Verdict =
   | { readonly type: 'accept' | 'drop' | 'return' | 'continue' }
   | { readonly type: 'jump' | 'goto'; readonly chain: string };
 
+/** `reject with icmpx …` of the family inet: ICMP or ICMPv6, as the packet is (net/netfilter/nft_reject.c). */
+export type IcmpxRejectType = 'icmpx-no-route' | 'icmpx-port-unreachable' | 'icmpx-host-unreachable' | 'icmpx-admin-prohibited';
+
 export type Statement =
   /** A comparison; with a set, membership. `bits` is an implicit comparison as in `ct state new`, where any of the bits will do. */
   | {
@@ -176,7 +194,7 @@ export type Statement =
   | { readonly type: 'setMark'; readonly which: 'meta mark' | 'ct mark'; readonly value: Expression }
   | {
       readonly type: 'reject';
-      readonly with: RejectType | undefined /** Written out, as in `reject with icmp port-unreachable`. */;
+      readonly with: RejectType | IcmpxRejectType | undefined /** Written out, as in `reject with icmp port-unreachable`. */;
       readonly written: boolean;
     }
   /** `dnat to A:P`, `snat to …`, `masquerade`, `redirect`: constant. */
@@ -210,6 +228,10 @@ export type Command =
   | { readonly type: 'addTable'; readonly family: Family; readonly table: string; readonly comment?: string | undefined }
   | { readonly type: 'deleteTable'; readonly family: Family; readonly table: string }
   | { readonly type: 'addChain'; readonly chain: string; readonly base?: BaseHook | undefined; readonly comment?: string | undefined }
+  /** The rules of all chains go; sets and their elements stay. */
+  | { readonly type: 'flushTable' }
+  /** Every table of every family goes, whichever table the transaction is of. */
+  | { readonly type: 'flushRuleset' }
   | { readonly type: 'flushChain' | 'deleteChain'; readonly chain: string }
   | { readonly type: 'addRule'; readonly chain: string; readonly rule: Rule }
   | { readonly type: 'addSet' | 'addMap'; readonly definition: SetDefinition }
