@@ -1,8 +1,8 @@
 import { formatIp } from '../protocol/address.ts';
-import type { Input, InputAnswer } from '../protocol/engine.ts';
+import type { Input, InputAnswer, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
 import type { LabEvent } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
-import type { ContainerView, NetnsView, Topology } from '../protocol/view.ts';
+import type { ContainerView, NetnsView, RuleChainView, Topology } from '../protocol/view.ts';
 import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
 import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
@@ -59,6 +59,8 @@ export class World {
         netns.setDeviceUp(dev, input.up);
         return { accepted: true, flows: [] };
       }
+      case 'setProxyMode':
+        return rejected('not yet');
       case 'wait':
         if (!Number.isSafeInteger(input.durationNs) || input.durationNs < 0)
           return rejected(`expected a whole number of nanoseconds to wait, got ${input.durationNs}`);
@@ -102,6 +104,7 @@ export class World {
       title: plan.title,
       seed: plan.seed,
       cni: plan.cni,
+      proxyMode: 'iptables',
       nodes: plan.nodes.map((n) => ({ name: n.name, netns: `node/${n.name}`, ip: n.ip, podCidr: n.podCidr, controlPlane: n.controlPlane })),
       pods: plan.pods.map((p) => ({
         namespace: p.namespace,
@@ -125,6 +128,18 @@ export class World {
       notModelled: plan.notModelled,
       problems: plan.problems,
     };
+  }
+
+  ruleChains(_netns: string): readonly RuleChainName[] {
+    return [];
+  }
+
+  ruleChain(_netns: string, _chain: RuleChainName): RuleChainView | undefined {
+    return undefined;
+  }
+
+  outcomes(_send: Extract<Input, { type: 'send' }>, _inputs: readonly Input[]): PossibleOutcomes {
+    return { known: false, reason: 'not yet' };
   }
 
   private containersOf(pod: PodPlan): ContainerView[] {

@@ -217,6 +217,28 @@ export const REASONS: Readonly<Record<DropReason, Reason>> = {
     next: 'conntrack -L here; see whether both directions of the connection pass this namespace.',
     reference: kernel('net/netfilter/nf_conntrack_core.c', 'nf_conntrack_in'),
   },
+  droppedByRule: {
+    title: 'a netfilter rule drops it',
+    condition: 'A rule with the verdict DROP matched, or no rule of a chain did and the policy of the chain is DROP.',
+    sender: SILENT,
+    next: 'The rule is named with the drop. iptables-save -c or nft list ruleset shows its counters rise.',
+    reference: kernel('net/netfilter/core.c', 'nf_hook_slow'),
+  },
+  rejectedByRule: {
+    title: 'a netfilter rule rejects it',
+    condition: 'A rule with the target REJECT matched: the packet goes no further, and its sender is told at once.',
+    sender: 'The ICMP error that the rule names (port unreachable unless it says otherwise), or a TCP reset.',
+    next: 'The rule is named with the drop. From kube-proxy it says that a Service has no endpoints.',
+    reference: kernel('net/ipv4/netfilter/nf_reject_ipv4.c', 'nf_send_unreach'),
+  },
+  natClash: {
+    title: 'NAT finds no free port',
+    condition:
+      'The connection has to be translated, but every port that the rule allows is taken by another connection with the same peer.',
+    sender: SILENT,
+    next: 'conntrack -L shows who holds them; conntrack -S counts insert_failed and drop.',
+    reference: kernel('net/netfilter/nf_nat_core.c', 'nf_nat_setup_info'),
+  },
   fragmentTimeout: {
     title: 'fragments are missing',
     condition: 'Not all fragments of the packet arrived within ipfrag_time (30 s) of the first.',

@@ -15,6 +15,17 @@ export function kernel(path: string, symbol: string): Reference {
   };
 }
 
+/** Kubernetes as the lab models it. */
+const KUBERNETES_VERSION = '1.35';
+
+/** A file of Kubernetes, e.g. `kubernetes('pkg/proxy/iptables/proxier.go')`. */
+export function kubernetes(path: string): Reference {
+  return {
+    label: `${path}, Kubernetes ${KUBERNETES_VERSION}`,
+    url: `https://github.com/kubernetes/kubernetes/blob/release-${KUBERNETES_VERSION}/${path}`,
+  };
+}
+
 /** A section of an RFC, e.g. `rfc(9293, '3.5')`. */
 export function rfc(number: number, section?: string): Reference {
   return {

@@ -370,6 +370,7 @@ describe('the cluster changes', () => {
       conntrack: [],
       sockets: [],
       sysctls: {},
+      ruleTables: [],
     };
     expect(sentence(event('netnsAppeared', { view })).title).toBe('Network namespace pod/default/web is up');
   });

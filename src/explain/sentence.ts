@@ -15,6 +15,7 @@ import type { Frame } from '../protocol/packet.ts';
 import { endpointsText, icmpName, packetName, packetText } from './packet-text.ts';
 import { REASONS } from './reasons.ts';
 import { kernel, type Reference, rfc } from './reference.ts';
+import { chainWalked, natRewritten, proxySynced, ruleMatched } from './rule-sentence.ts';
 import { conntrackText, prefixText, routeText } from './table-text.ts';
 
 /** What colours a sentence: the layer that acted, or how the packet fares. */
@@ -43,6 +44,14 @@ export function sentence(event: LabEvent): Sentence {
       return hookPassed(event.data, event.frame);
     case 'conntrack':
       return tracked(event.data);
+    case 'rule':
+      return ruleMatched(event.data);
+    case 'chain':
+      return chainWalked(event.data);
+    case 'nat':
+      return natRewritten(event);
+    case 'proxySynced':
+      return proxySynced(event.data);
     case 'route':
       return routed(event.data);
     case 'forward':

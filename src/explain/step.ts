@@ -15,7 +15,7 @@ export interface Step {
   readonly device: string | null;
   readonly event: StepEvent;
   readonly packet: StepPacket | null;
-  /** The table entry that decided: of a routing decision the route, as `ip route` prints it. */
+  /** What decided: of a routing decision the route, as `ip route` prints it; of a rule its text, as `iptables-save` or `nft list` prints it. */
   readonly rule: string | null;
   readonly why: string;
 }
@@ -42,7 +42,15 @@ export interface StepPacket {
 }
 
 /** Events that tell of a flow or of the cluster, not of a packet's way. */
-type NotAStep = 'bindFailed' | 'flowStarted' | 'flowEnded' | 'netnsAppeared' | 'deviceChanged' | 'routeChanged' | 'sysctlChanged';
+type NotAStep =
+  | 'bindFailed'
+  | 'flowStarted'
+  | 'flowEnded'
+  | 'netnsAppeared'
+  | 'deviceChanged'
+  | 'routeChanged'
+  | 'sysctlChanged'
+  | 'proxySynced';
 export type StepEvent = Exclude<EventType, NotAStep>;
 
 /** The step of an event; undefined for an event that is no part of a packet's way. */
@@ -55,6 +63,7 @@ export function toStep(event: LabEvent): Step | undefined {
     case 'deviceChanged':
     case 'routeChanged':
     case 'sysctlChanged':
+    case 'proxySynced':
       return undefined;
     default:
       return {
@@ -65,10 +74,15 @@ export function toStep(event: LabEvent): Step | undefined {
         device: event.device ?? null,
         event: event.type,
         packet: event.frame ? toStepPacket(event.frame) : null,
-        rule: event.type === 'route' && event.data.route ? routeText(event.data.route) : null,
+        rule: ruleOf(event),
         why: why(event),
       };
   }
+}
+
+function ruleOf(event: LabEvent): string | null {
+  if (event.type === 'route') return event.data.route ? routeText(event.data.route) : null;
+  return event.type === 'rule' ? event.data.text : null;
 }
 
 /** The sentence; for a drop, with the exact condition behind it. */

@@ -1,6 +1,6 @@
-import type { FlowOutcome, LabEvent, ProbeProtocol } from './event.ts';
+import type { FlowOutcome, LabEvent, ProbeProtocol, ProxyMode } from './event.ts';
 import type { LabState } from './fold.ts';
-import type { NetnsView, Problem, Topology } from './view.ts';
+import type { NetnsView, PossibleOutcome, Problem, RuleChainView, Topology } from './view.ts';
 
 /** A text to load, with the name that errors shall give it. */
 export interface SourceFile {
@@ -26,6 +26,8 @@ export type Input =
     }
   | { readonly type: 'setSysctl'; readonly netns: string; readonly key: string; readonly value: string }
   | { readonly type: 'setDevice'; readonly netns: string; readonly device: string; readonly up: boolean }
+  /** Restarts every kube-proxy in another mode: it removes the old rules and writes its own. */
+  | { readonly type: 'setProxyMode'; readonly mode: ProxyMode }
   /** Let virtual time pass: timers fire, entries age. */
   | { readonly type: 'wait'; readonly durationNs: number };
 
@@ -52,11 +54,27 @@ export interface Engine {
   input(input: Input): Promise<InputAnswer>;
   /** All tables of one namespace now, also of one that no packet has reached; undefined when there is none of that name. */
   inspect(netns: string): Promise<NetnsView | undefined>;
+  /** The names of a namespace's chains, in the order the tools list them. */
+  ruleChains(netns: string): Promise<readonly RuleChainName[]>;
+  /** One chain with its rules; undefined when there is none. */
+  ruleChain(netns: string, chain: RuleChainName): Promise<RuleChainView | undefined>;
+  /** Everything that could come of a probe sent now, most likely first; or why it cannot be sent. */
+  outcomes(send: Extract<Input, { type: 'send' }>): Promise<PossibleOutcomes>;
   /** The inputs so far, for links and replay. */
   inputs(): Promise<readonly Input[]>;
   onBatch(listener: (batch: Batch) => void): () => void;
   dispose(): void;
 }
+
+export type RuleChainName = Pick<RuleChainView, 'framework' | 'family' | 'table' | 'name'>;
+
+export type PossibleOutcomes =
+  | {
+      readonly known: true;
+      readonly outcomes: readonly PossibleOutcome[] /** Ways were left out, since there are too many. */;
+      readonly incomplete: boolean;
+    }
+  | { readonly known: false; readonly reason: string };
 
 export interface FlowSummary {
   readonly flow: number;

@@ -43,6 +43,12 @@ export interface EventData {
   /** A netfilter hook was passed. */
   hook: HookPassed;
   conntrack: ConntrackChange;
+  /** A rule matched. All rules of a walk come in order, then one `chain`. */
+  rule: RuleMatch;
+  /** A base chain was walked to its end: what it decided, and what that cost. */
+  chain: ChainWalk;
+  /** Addresses or ports of the packet were rewritten; `frame` is the packet after it. */
+  nat: NatRewrite;
   route: RouteDecision;
   /** The TTL fell by one: this namespace routes the packet. */
   forward: { readonly ttlBefore: number; readonly ttlAfter: number };
@@ -78,6 +84,85 @@ export interface EventData {
   deviceChanged: { readonly view: DeviceView };
   routeChanged: { readonly action: 'added' | 'removed'; readonly route: RouteView };
   sysctlChanged: { readonly key: string; readonly value: string };
+  /** kube-proxy of this node wrote its rules. */
+  proxySynced: ProxySync;
+}
+
+export type ProxyMode = 'iptables' | 'ipvs' | 'nftables';
+
+export interface ProxySync {
+  readonly mode: ProxyMode;
+  /** All tables of rules of the namespace as they are now. */
+  readonly tables: readonly RuleTableView[];
+}
+
+/** One table of rules of a namespace, by its size. The rules themselves are asked for chain by chain (Engine.ruleChain). */
+export interface RuleTableView {
+  readonly framework: 'iptables' | 'nftables';
+  readonly family: string;
+  readonly name: string;
+  readonly chains: number;
+  readonly rules: number;
+}
+
+/** Where a rule stands. `rule` counts from 1 within its chain; 0 is the chain's policy. */
+export interface RulePlace {
+  readonly framework: 'iptables' | 'nftables';
+  /** nftables: the table's family, such as `ip` or `inet`. iptables: `ip` or `ip6`. */
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly rule: number;
+}
+
+export interface RuleDraw {
+  /** Exact chance of what came out. */
+  readonly probability: number;
+  /** In how many equally likely ways it could come out, where that is the kind of draw (`numgen`); which one did. */
+  readonly pick: { readonly of: number; readonly chosen: number } | undefined;
+}
+
+export interface RuleMatch {
+  readonly place: RulePlace;
+  /** How deep in jumps: 0 is the base chain. */
+  readonly depth: number;
+  /** The rule as the tool prints it (`iptables-save`, `nft list`). */
+  readonly text: string;
+  /** What it did: `jump KUBE-SVC-…`, `goto …`, `return`, `accept`, `drop`, `reject icmp-port-unreachable`, `dnat 10.244.2.7:8080`, `masquerade`, `continue`. */
+  readonly action: string;
+  /** Rules of this chain that were looked at and did not match, since its beginning or its last matched rule. */
+  readonly unmatchedBefore: number;
+  readonly mark: { readonly before: number; readonly after: number } | undefined;
+  /** The draw that made it match or chose its outcome. */
+  readonly draw: RuleDraw | undefined;
+}
+
+export interface ChainWalk {
+  readonly framework: 'iptables' | 'nftables';
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly hook: HookName;
+  readonly priority: number;
+  readonly verdict: 'accept' | 'drop' | 'reject' | 'dnat' | 'snat' | 'masquerade' | 'redirect';
+  /** The rule that decided; `rule` 0 is the policy. undefined: no rule said anything, and the chain accepts. */
+  readonly decidedBy: RulePlace | undefined;
+  /** Rules looked at, and sets and maps looked into, as Linux would have. */
+  readonly rules: number;
+  readonly lookups: number;
+}
+
+export interface NatRewrite {
+  readonly manip: 'source' | 'destination';
+  /** Undoing for a reply what was done to the connection's other direction. */
+  readonly undo: boolean;
+  /** The addressing before and after; of an ICMP error that of the packet it quotes. */
+  readonly before: ConntrackTuple;
+  readonly after: ConntrackTuple;
+  /** Number of the conntrack entry that holds the translation. */
+  readonly entry: number;
+  /** The packet quoted in an ICMP error was rewritten as well. */
+  readonly quoted: boolean;
 }
 
 export type ProbeProtocol = 'tcp' | 'udp' | 'icmp' | 'http';
@@ -246,6 +331,9 @@ export type DropReason =
   | 'checksum'
   | 'conntrackFull'
   | 'conntrackInvalid'
+  | 'droppedByRule'
+  | 'rejectedByRule'
+  | 'natClash'
   | 'fragmentTimeout'
   | 'netnsGone'
   | 'hopLimit'

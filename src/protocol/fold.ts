@@ -1,5 +1,5 @@
 import type { Mac } from './address.ts';
-import type { ConntrackView, LabEvent, NeighbourView, RouteView, SocketView } from './event.ts';
+import type { ConntrackView, LabEvent, NeighbourView, RouteView, RuleTableView, SocketView } from './event.ts';
 import type { DeviceView, FdbView, NetnsView } from './view.ts';
 
 /**
@@ -22,6 +22,7 @@ export interface NetnsTables {
   readonly conntrack: ReadonlyMap<number, ConntrackView>;
   readonly sockets: ReadonlyMap<number, SocketView>;
   readonly sysctls: Readonly<Record<string, string>>;
+  readonly ruleTables: readonly RuleTableView[];
 }
 
 export const EMPTY_STATE: LabState = { seq: 0, timeNs: 0, netns: new Map() };
@@ -91,6 +92,8 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
       };
     case 'sysctlChanged':
       return { ...tables, sysctls: { ...tables.sysctls, [event.data.key]: event.data.value } };
+    case 'proxySynced':
+      return { ...tables, ruleTables: event.data.tables };
     default:
       return tables;
   }
@@ -130,6 +133,7 @@ export function tablesOf(view: NetnsView): NetnsTables {
     conntrack: new Map(view.conntrack.map((c) => [c.id, c])),
     sockets: new Map(view.sockets.map((s) => [s.id, s])),
     sysctls: view.sysctls,
+    ruleTables: view.ruleTables,
   };
 }
 
@@ -144,5 +148,6 @@ export function viewAt(tables: NetnsTables, timeNs: number): NetnsView {
     conntrack: [...tables.conntrack.values()].filter((c) => c.expiresNs > timeNs),
     sockets: [...tables.sockets.values()],
     sysctls: tables.sysctls,
+    ruleTables: tables.ruleTables,
   };
 }

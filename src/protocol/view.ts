@@ -1,5 +1,5 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from './address.ts';
-import type { ConntrackView, NeighbourView, ProbeProtocol, RouteView, SocketView } from './event.ts';
+import type { ConntrackView, NeighbourView, ProbeProtocol, ProxyMode, RouteView, RuleTableView, SocketView } from './event.ts';
 
 /** What a client of a probe sees in the end; exactly one of these. */
 export type OutcomeKind = 'connected' | 'refused' | 'unreachable' | 'timeout' | 'dns-failure' | 'http';
@@ -40,6 +40,8 @@ export interface NetnsView {
   readonly conntrack: readonly ConntrackView[];
   readonly sockets: readonly SocketView[];
   readonly sysctls: Readonly<Record<string, string>>;
+  /** Tables of rules, by size; empty in a namespace without rules. */
+  readonly ruleTables: readonly RuleTableView[];
 }
 
 export interface ContainerView {
@@ -124,6 +126,8 @@ export interface Topology {
   readonly title: string;
   readonly seed: number;
   readonly cni: string;
+  /** kube-proxy's mode as loaded; a `proxySynced` event tells of a change. */
+  readonly proxyMode: ProxyMode;
   readonly nodes: readonly NodeView[];
   readonly pods: readonly PodView[];
   readonly externals: readonly ExternalView[];
@@ -132,4 +136,26 @@ export interface Topology {
   readonly traffic: readonly { readonly from: string; readonly to: string; readonly protocol: ProbeProtocol }[];
   readonly notModelled: readonly NotModelled[];
   readonly problems: readonly Problem[];
+}
+
+/** One chain with its rules, counters as they are now. */
+export interface RuleChainView {
+  readonly framework: 'iptables' | 'nftables';
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  /** Base and built-in chains only. */
+  readonly base: { readonly hook: string; readonly priority: number; readonly type: string; readonly policy: string } | undefined;
+  /** At most 2,000 are listed; `ruleCount` says how many there are. */
+  readonly rules: readonly { readonly text: string; readonly packets: number; readonly bytes: number }[];
+  readonly ruleCount: number;
+}
+
+/** One way in which a flow can end, over everything that chance decides. */
+export interface PossibleOutcome {
+  readonly outcome: OutcomeKind;
+  /** `address:port` that serves; undefined when none does. */
+  readonly endpoint: string | undefined;
+  /** Exact up to rounding of the last digit; all of a flow's add up to 1. */
+  readonly probability: number;
 }

@@ -1,5 +1,5 @@
-import type { Batch, Engine, Input, InputAnswer, LoadAnswer, SourceFile } from '../protocol/engine.ts';
-import type { NetnsView } from '../protocol/view.ts';
+import type { Batch, Engine, Input, InputAnswer, LoadAnswer, PossibleOutcomes, RuleChainName, SourceFile } from '../protocol/engine.ts';
+import type { NetnsView, RuleChainView } from '../protocol/view.ts';
 import type { Port, Request, Response } from './messages.ts';
 
 type Body<R = Request> = R extends { id: number } ? Omit<R, 'id'> : never;
@@ -32,6 +32,18 @@ export class PortEngine implements Engine {
 
   inputs(): Promise<readonly Input[]> {
     return this.ask({ type: 'inputs' });
+  }
+
+  ruleChains(netns: string): Promise<readonly RuleChainName[]> {
+    return this.ask({ type: 'ruleChains', netns });
+  }
+
+  ruleChain(netns: string, chain: RuleChainName): Promise<RuleChainView | undefined> {
+    return this.ask({ type: 'ruleChain', netns, chain });
+  }
+
+  outcomes(send: Extract<Input, { type: 'send' }>): Promise<PossibleOutcomes> {
+    return this.ask({ type: 'outcomes', send });
   }
 
   onBatch(listener: (batch: Batch) => void): () => void {

@@ -1,6 +1,6 @@
 import { World } from '../engine/index.ts';
-import type { Batch, Engine, Input, InputAnswer, LoadAnswer, SourceFile } from '../protocol/engine.ts';
-import type { NetnsView } from '../protocol/view.ts';
+import type { Batch, Engine, Input, InputAnswer, LoadAnswer, PossibleOutcomes, RuleChainName, SourceFile } from '../protocol/engine.ts';
+import type { NetnsView, RuleChainView } from '../protocol/view.ts';
 import { loadCluster } from '../scenario/load-cluster.ts';
 
 /** Tasks between two batches, so that the first events are on their way while the rest is still being worked out. */
@@ -43,6 +43,18 @@ export class LabEngine implements Engine {
 
   async inputs(): Promise<readonly Input[]> {
     return this.log;
+  }
+
+  async ruleChains(netns: string): Promise<readonly RuleChainName[]> {
+    return this.world?.ruleChains(netns) ?? [];
+  }
+
+  async ruleChain(netns: string, chain: RuleChainName): Promise<RuleChainView | undefined> {
+    return this.world?.ruleChain(netns, chain);
+  }
+
+  async outcomes(send: Extract<Input, { type: 'send' }>): Promise<PossibleOutcomes> {
+    return this.world?.outcomes(send, this.log) ?? { known: false, reason: 'no cluster is loaded' };
   }
 
   onBatch(listener: (batch: Batch) => void): () => void {

@@ -25,5 +25,11 @@ function answer(engine: Engine, request: Request): Promise<Extract<Response, { t
       return engine.inspect(request.netns);
     case 'inputs':
       return engine.inputs();
+    case 'ruleChains':
+      return engine.ruleChains(request.netns);
+    case 'ruleChain':
+      return engine.ruleChain(request.netns, request.chain);
+    case 'outcomes':
+      return engine.outcomes(request.send);
   }
 }

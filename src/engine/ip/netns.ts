@@ -1,6 +1,6 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from '../../protocol/address.ts';
 import { broadcastOf, isIpv4, networkOf, ZERO_MAC } from '../../protocol/address.ts';
-import type { ConntrackView, DropReason, HookName, RouteType, RouteView, SocketView } from '../../protocol/event.ts';
+import type { ConntrackView, DropReason, HookName, RouteType, RouteView, RuleTableView, SocketView } from '../../protocol/event.ts';
 import type { IcmpMessage, Ipv4Packet } from '../../protocol/packet.ts';
 import type { FdbView, NetnsView } from '../../protocol/view.ts';
 import type { Bridge } from '../link/bridge.ts';
@@ -29,6 +29,11 @@ export interface ConntrackTable {
   flush(): void;
 }
 
+/** The rules of a namespace, whichever tool wrote them. */
+export interface RuleTables {
+  tableViews(): RuleTableView[];
+}
+
 /** A network namespace (Linux: struct net): everything network that its processes can see. */
 export class Netns implements DeviceOwner {
   readonly id: string;
@@ -47,6 +52,8 @@ export class Netns implements DeviceOwner {
   /** Path MTUs learned from "fragmentation needed" (RFC 1191), by destination. */
   readonly pathMtu = new Map<IpAddress, number>();
   conntrack: ConntrackTable | undefined = undefined;
+  /** iptables and nftables of the namespace, where something has written rules. */
+  rules: RuleTables | undefined = undefined;
   readonly lo: InetDevice;
   private ipId: number;
 
@@ -177,6 +184,7 @@ export class Netns implements DeviceOwner {
       conntrack: this.conntrack?.views() ?? [],
       sockets: (['tcp', 'udp', 'icmp'] as const).flatMap((p) => this.transports[p]?.views() ?? []),
       sysctls: this.sysctls.view(),
+      ruleTables: this.rules?.tableViews() ?? [],
     };
   }
 

@@ -18,6 +18,7 @@ const NO_TOPOLOGY: Topology = {
   title: '',
   seed: 0,
   cni: '',
+  proxyMode: 'iptables',
   nodes: [],
   pods: [],
   externals: [],
