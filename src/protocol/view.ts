@@ -88,14 +88,47 @@ export interface ServiceView {
   readonly namespace: string;
   readonly name: string;
   readonly type: string;
+  /** `None` for a headless Service; undefined for type ExternalName. */
   readonly clusterIp: string | undefined;
+  readonly headless: boolean;
+  /** The DNS name that a Service of type ExternalName stands for. */
+  readonly externalName: string | undefined;
+  readonly externalIps: readonly string[];
+  /** Addresses or names of the cloud's load balancer; empty while pending. */
+  readonly loadBalancerIps: readonly string[];
+  readonly loadBalancerSourceRanges: readonly string[];
   readonly ports: readonly {
     readonly name: string | undefined;
     readonly protocol: string;
     readonly port: number;
+    /** A number, or the name of a container's port. */
     readonly targetPort: string | undefined;
+    readonly nodePort: number | undefined;
   }[];
   readonly selector: Readonly<Record<string, string>> | undefined;
+  /** undefined for type ExternalName. */
+  readonly internalTrafficPolicy: 'Cluster' | 'Local' | undefined;
+  /** undefined for Services that clients outside cannot reach. */
+  readonly externalTrafficPolicy: 'Cluster' | 'Local' | undefined;
+  readonly healthCheckNodePort: number | undefined;
+  /** Set with sessionAffinity ClientIP: how long a client stays with its endpoint, in seconds. */
+  readonly affinityTimeoutS: number | undefined;
+  readonly trafficDistribution: string | undefined;
+  /** At most 250 are listed; `endpointCount` says how many there are. */
+  readonly endpoints: readonly ServiceEndpointView[];
+  readonly endpointCount: number;
+}
+
+/** One endpoint of the Service's EndpointSlices, with the state that decides whether it gets traffic. */
+export interface ServiceEndpointView {
+  readonly ip: string;
+  readonly ports: readonly { readonly name: string | undefined; readonly protocol: string; readonly port: number }[];
+  readonly node: string | undefined;
+  /** `pod/NS/NAME`, when that pod is in the cluster. */
+  readonly pod: string | undefined;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
 }
 
 /** Objects that were kept but take no part in the simulation yet. */

@@ -25,9 +25,9 @@ const isMapping = (value: unknown): value is Mapping => typeof value === 'object
 const DERIVED_METADATA = ['managedFields', 'uid', 'resourceVersion', 'creationTimestamp', 'generation', 'selfLink'];
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** What a load reads from a status; everything else there follows from the rest of the cluster. */
+/** What a load reads from a status, of a pod's conditions only one that says it is not ready; everything else there follows from the rest of the cluster. */
 const KEPT_STATUS: Readonly<Record<string, readonly string[]>> = {
-  Pod: ['phase', 'podIP', 'podIPs'],
+  Pod: ['phase', 'podIP', 'podIPs', 'conditions'],
   Node: ['addresses', 'allocatable', 'capacity'],
   Job: ['succeeded', 'conditions'],
   Service: ['loadBalancer'],
@@ -90,7 +90,21 @@ function stripStatus(status: unknown, kind: string): unknown {
         ),
       );
   }
+  if (kind === 'Pod') result = withField(result, 'conditions', stripConditions(result.conditions));
   return Object.keys(result).length === 0 ? undefined : result;
+}
+
+function stripConditions(conditions: unknown): unknown {
+  if (!Array.isArray(conditions)) return conditions;
+  const notReady = conditions.filter((condition) => isMapping(condition) && condition.type === 'Ready' && condition.status !== 'True');
+  const kept = notReady.map((condition: Mapping) =>
+    without(
+      condition,
+      Object.keys(condition).filter((field) => field !== 'type' && field !== 'status'),
+    ),
+  );
+  if (kept.length === conditions.length && kept.every((condition, i) => condition === conditions[i])) return conditions;
+  return kept.length === 0 ? undefined : kept;
 }
 
 /** The volume with the service account's token that admission adds to every pod, under a random name. */

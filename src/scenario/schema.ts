@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import type { ClusterConfiguration } from '../engine/k8s/configuration.ts';
+import type { ClusterConfiguration, KubeProxyConfiguration } from '../engine/k8s/configuration.ts';
+import type { EndpointSlice } from '../engine/k8s/endpoint-slice.ts';
+import type { Endpoints } from '../engine/k8s/endpoints.ts';
 import type { ModelledKind, ModelledKinds, Namespace } from '../engine/k8s/kinds.ts';
 import type { ApiObject } from '../engine/k8s/metadata.ts';
 import type { Node } from '../engine/k8s/node.ts';
@@ -22,7 +24,8 @@ const flag = z.boolean({ error: 'true or false' });
 const textMap = z.record(z.string(), text, { error: 'a mapping of strings' });
 const list = <T extends z.ZodType>(item: T) => z.array(item, { error: 'a list' });
 const object = <T extends z.ZodRawShape>(shape: T) => z.looseObject(shape, { error: 'a mapping' });
-const oneOf = <const T extends string>(...values: readonly T[]) => z.enum(values, { error: `one of ${values.join(', ')}` });
+const oneOf = <const T extends string>(...values: readonly T[]) =>
+  z.enum(values, { error: `one of ${values.filter((value) => value !== '').join(', ')}` });
 const matching = (pattern: RegExp, lengthMax: number, error: string) =>
   z.custom<string>((value) => typeof value === 'string' && value.length <= lengthMax && pattern.test(value), { error });
 const integer = (min: number, max: number) =>
@@ -120,7 +123,12 @@ const pod: z.ZodType<Pod> = object({
   kind: z.literal('Pod'),
   metadata: mayBeGenerated,
   spec: podSpec,
-  status: object({ phase: text.optional(), podIP: text.optional(), podIPs: list(object({ ip: text })).optional() }).optional(),
+  status: object({
+    phase: text.optional(),
+    podIP: text.optional(),
+    podIPs: list(object({ ip: text })).optional(),
+    conditions: list(object({ type: text, status: text })).optional(),
+  }).optional(),
 });
 
 const node: z.ZodType<Node> = object({
@@ -184,6 +192,10 @@ const job: z.ZodType<Job> = object({
   status: object({ succeeded: count.optional(), conditions: list(object({ type: text, status: text })).optional() }).optional(),
 });
 
+const trafficPolicy = oneOf('Cluster', 'Local');
+/** 0 asks for one to be allocated. */
+const nodePort = integer(0, 65535);
+
 const service: z.ZodType<Service> = object({
   apiVersion: z.literal('v1'),
   kind: z.literal('Service'),
@@ -192,6 +204,7 @@ const service: z.ZodType<Service> = object({
     type: oneOf('ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName').optional(),
     clusterIP: text.optional(),
     clusterIPs: list(text).optional(),
+    externalIPs: list(text).optional(),
     externalName: text.optional(),
     selector: textMap.optional(),
     ports: list(
@@ -199,11 +212,66 @@ const service: z.ZodType<Service> = object({
         name: text.optional(),
         port,
         targetPort: portOrName.optional(),
-        nodePort: integer(0, 65535).optional(),
+        nodePort: nodePort.optional(),
         protocol: protocol.optional(),
       }),
     ).optional(),
+    sessionAffinity: oneOf('None', 'ClientIP').optional(),
+    sessionAffinityConfig: object({ clientIP: object({ timeoutSeconds: integer(1, 86_400).optional() }).optional() }).optional(),
+    internalTrafficPolicy: trafficPolicy.optional(),
+    externalTrafficPolicy: trafficPolicy.optional(),
+    healthCheckNodePort: nodePort.optional(),
+    loadBalancerIP: text.optional(),
+    loadBalancerClass: text.optional(),
+    loadBalancerSourceRanges: list(text).optional(),
+    allocateLoadBalancerNodePorts: flag.optional(),
+    publishNotReadyAddresses: flag.optional(),
+    trafficDistribution: oneOf('PreferClose', 'PreferSameZone', 'PreferSameNode').optional(),
+    ipFamilies: list(oneOf('IPv4', 'IPv6')).optional(),
+    ipFamilyPolicy: oneOf('SingleStack', 'PreferDualStack', 'RequireDualStack').optional(),
   }).optional(),
+  status: object({
+    loadBalancer: object({
+      ingress: list(object({ ip: text.optional(), hostname: text.optional(), ipMode: oneOf('VIP', 'Proxy').optional() })).optional(),
+    }).optional(),
+  }).optional(),
+});
+
+const targetRef = object({ kind: text.optional(), namespace: text.optional(), name: text.optional() });
+const endpointPorts = list(object({ name: text.optional(), protocol: protocol.optional(), port: port.optional() }));
+const hints = list(object({ name: text }));
+
+const endpointSlice: z.ZodType<EndpointSlice> = object({
+  apiVersion: z.literal('discovery.k8s.io/v1'),
+  kind: z.literal('EndpointSlice'),
+  metadata: mayBeGenerated,
+  addressType: oneOf('IPv4', 'IPv6', 'FQDN'),
+  endpoints: list(
+    object({
+      addresses: list(text).min(1, { error: 'at least one address' }),
+      conditions: object({ ready: flag.optional(), serving: flag.optional(), terminating: flag.optional() }).optional(),
+      nodeName: text.optional(),
+      zone: text.optional(),
+      hints: object({ forZones: hints.optional(), forNodes: hints.optional() }).optional(),
+      targetRef: targetRef.optional(),
+    }),
+  ).optional(),
+  ports: endpointPorts.optional(),
+});
+
+const endpointAddresses = list(object({ ip: text, nodeName: text.optional(), targetRef: targetRef.optional() }));
+
+const endpoints: z.ZodType<Endpoints> = object({
+  apiVersion: z.literal('v1'),
+  kind: z.literal('Endpoints'),
+  metadata: named,
+  subsets: list(
+    object({
+      addresses: endpointAddresses.optional(),
+      notReadyAddresses: endpointAddresses.optional(),
+      ports: endpointPorts.optional(),
+    }),
+  ).optional(),
 });
 
 const namespace: z.ZodType<Namespace> = object({ apiVersion: z.literal('v1'), kind: z.literal('Namespace'), metadata: named });
@@ -214,6 +282,28 @@ const clusterConfiguration: z.ZodType<ClusterConfiguration> = object({
   networking: object({ podSubnet: text.optional(), serviceSubnet: text.optional(), dnsDomain: text.optional() }).optional(),
 });
 
+const masquerade = { masqueradeAll: flag.optional(), masqueradeBit: integer(0, 31).optional() };
+
+const kubeProxyConfiguration: z.ZodType<KubeProxyConfiguration> = object({
+  apiVersion: text,
+  kind: z.literal('KubeProxyConfiguration'),
+  mode: oneOf('iptables', 'nftables', 'ipvs', '').optional(),
+  clusterCIDR: text.optional(),
+  detectLocalMode: oneOf('ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix', '').optional(),
+  nodePortAddresses: list(text).optional(),
+  iptables: object({ ...masquerade, localhostNodePorts: flag.optional() }).optional(),
+  nftables: object(masquerade).optional(),
+  ipvs: object({
+    scheduler: text.optional(),
+    strictARP: flag.optional(),
+    excludeCIDRs: list(text).optional(),
+    tcpTimeout: text.optional(),
+    tcpFinTimeout: text.optional(),
+    udpTimeout: text.optional(),
+  }).optional(),
+  conntrack: object({ tcpBeLiberal: flag.optional() }).optional(),
+});
+
 const scenario: z.ZodType<Scenario> = object({
   apiVersion: z.literal('hoplab.dev/v1'),
   kind: z.literal('Scenario'),
@@ -222,6 +312,7 @@ const scenario: z.ZodType<Scenario> = object({
     title: text.optional(),
     seed: integer(0, 2 ** 32 - 1).optional(),
     cni: oneOf('bridge').optional(),
+    proxyMode: oneOf('iptables', 'nftables', 'ipvs').optional(),
     underlay: object({ cidr: text.optional(), router: text.optional(), podRoutes: flag.optional() }).optional(),
     traffic: list(
       object({
@@ -243,7 +334,10 @@ export const SCHEMAS: { readonly [K in ModelledKind]: z.ZodType<ModelledKinds[K]
   DaemonSet: daemonSet,
   Job: job,
   Service: service,
+  EndpointSlice: endpointSlice,
+  Endpoints: endpoints,
   ClusterConfiguration: clusterConfiguration,
+  KubeProxyConfiguration: kubeProxyConfiguration,
   Scenario: scenario,
 };
 
@@ -255,4 +349,4 @@ export const ANY_OBJECT: z.ZodType<ApiObject> = object({
 });
 
 /** The lab's own document has no other readers, so a field that it does not know is a slip or of a newer version. */
-export const SCENARIO_FIELDS: ReadonlySet<string> = new Set(['title', 'seed', 'cni', 'underlay', 'traffic']);
+export const SCENARIO_FIELDS: ReadonlySet<string> = new Set(['title', 'seed', 'cni', 'proxyMode', 'underlay', 'traffic']);

@@ -36,11 +36,12 @@ export class ContainerPlanner {
   }
 
   private build(object: ApiObject, path: FieldPath, annotation: string | undefined, spec: PodSpec): readonly ContainerPlan[] {
-    const running: { readonly container: Container; readonly at: FieldPath }[] = [];
+    const running: { readonly container: Container; readonly at: FieldPath; readonly sidecar: boolean }[] = [];
     for (const [i, container] of (spec.initContainers ?? []).entries()) {
-      if (container.restartPolicy === 'Always') running.push({ container, at: [...path, 'spec', 'initContainers', i] });
+      if (container.restartPolicy === 'Always') running.push({ container, at: [...path, 'spec', 'initContainers', i], sidecar: true });
     }
-    for (const [i, container] of spec.containers.entries()) running.push({ container, at: [...path, 'spec', 'containers', i] });
+    for (const [i, container] of spec.containers.entries())
+      running.push({ container, at: [...path, 'spec', 'containers', i], sidecar: false });
     this.checkNames(object, running);
 
     let annotated: ReadonlyMap<string, readonly ListenPlan[]> = new Map();
@@ -50,9 +51,11 @@ export class ContainerPlanner {
       if (parsed.ok) annotated = parsed.value;
       else this.problems.error(object, [...path, 'metadata', 'annotations', LISTEN_ANNOTATION], parsed.error);
     }
-    return running.map(({ container, at }) => ({
+    return running.map(({ container, at, sidecar }) => ({
       name: container.name,
       image: container.image ?? '',
+      sidecar,
+      ports: (container.ports ?? []).map((port) => ({ name: port.name, port: port.containerPort, protocol: port.protocol ?? 'TCP' })),
       listens: this.listensOf(object, container, at, spec, annotated.get(container.name)),
     }));
   }

@@ -1,5 +1,7 @@
 import type { NotModelled } from '../../protocol/view.ts';
-import type { ClusterConfiguration } from '../k8s/configuration.ts';
+import type { ClusterConfiguration, KubeProxyConfiguration } from '../k8s/configuration.ts';
+import type { EndpointSlice } from '../k8s/endpoint-slice.ts';
+import type { Endpoints } from '../k8s/endpoints.ts';
 import { isKind, modelledKind, modelledVersions, namespaceOfAny } from '../k8s/kinds.ts';
 import type { ApiObject } from '../k8s/metadata.ts';
 import type { Node } from '../k8s/node.ts';
@@ -15,8 +17,11 @@ export interface ObjectIndex {
   /** Pods and what makes pods, in the order given. */
   readonly podSources: readonly (Pod | Workload)[];
   readonly services: readonly Service[];
+  readonly endpointSlices: readonly EndpointSlice[];
+  readonly endpoints: readonly Endpoints[];
   readonly scenario: Scenario | undefined;
   readonly configuration: ClusterConfiguration | undefined;
+  readonly proxyConfiguration: KubeProxyConfiguration | undefined;
   readonly notModelled: readonly NotModelled[];
 }
 
@@ -24,17 +29,23 @@ export function indexObjects(objects: readonly ApiObject[], problems: ProblemLis
   const nodes: Node[] = [];
   const podSources: (Pod | Workload)[] = [];
   const services: Service[] = [];
+  const endpointSlices: EndpointSlice[] = [];
+  const endpoints: Endpoints[] = [];
   const notModelled: NotModelled[] = [];
   let scenario: Scenario | undefined;
   let configuration: ClusterConfiguration | undefined;
+  let proxyConfiguration: KubeProxyConfiguration | undefined;
 
   for (const object of withoutRepeats(objects, problems)) {
     if (isKind(object, 'Node')) nodes.push(object);
     else if (isKind(object, 'Pod')) podSources.push(object);
     else if (isWorkload(object)) podSources.push(object);
     else if (isKind(object, 'Service')) services.push(object);
+    else if (isKind(object, 'EndpointSlice')) endpointSlices.push(object);
+    else if (isKind(object, 'Endpoints')) endpoints.push(object);
     else if (isKind(object, 'Scenario')) scenario = object;
     else if (isKind(object, 'ClusterConfiguration')) configuration = object;
+    else if (isKind(object, 'KubeProxyConfiguration')) proxyConfiguration = object;
     else if (!isKind(object, 'Namespace')) {
       notModelled.push({
         kind: object.kind,
@@ -44,7 +55,7 @@ export function indexObjects(objects: readonly ApiObject[], problems: ProblemLis
       noteVersion(object, problems);
     }
   }
-  return { nodes, podSources, services, scenario, configuration, notModelled };
+  return { nodes, podSources, services, endpointSlices, endpoints, scenario, configuration, proxyConfiguration, notModelled };
 }
 
 function isWorkload(object: ApiObject): object is Workload {
@@ -82,7 +93,7 @@ function withoutRepeats(objects: readonly ApiObject[], problems: ProblemList): I
   let unnamed = 0;
   for (const object of objects) {
     const name = object.metadata?.name;
-    const singleton = name === undefined && (isKind(object, 'Scenario') || isKind(object, 'ClusterConfiguration'));
+    const singleton = name === undefined && isOneOfAKind(object);
     const identity =
       name === undefined && !singleton
         ? `#${unnamed++}`
@@ -95,7 +106,8 @@ function withoutRepeats(objects: readonly ApiObject[], problems: ProblemList): I
 }
 
 /** A load has one of these, whatever its name. */
-const isOneOfAKind = (object: ApiObject): boolean => isKind(object, 'Scenario') || isKind(object, 'ClusterConfiguration');
+const isOneOfAKind = (object: ApiObject): boolean =>
+  isKind(object, 'Scenario') || isKind(object, 'ClusterConfiguration') || isKind(object, 'KubeProxyConfiguration');
 
 function reportRepeat(before: ApiObject, object: ApiObject, problems: ProblemList): void {
   const path = object.metadata?.name === undefined ? ['kind'] : ['metadata', 'name'];

@@ -2,15 +2,18 @@ import { err, ok, type Result } from '../../base/result.ts';
 import { formatCidr, formatIpv4, type Ipv4 } from '../../protocol/address.ts';
 import type { Problem } from '../../protocol/view.ts';
 import type { ApiObject } from '../k8s/metadata.ts';
-import { containsAddress, readAddress } from './address-range.ts';
+import { type Cidr4, containsAddress, readAddress } from './address-range.ts';
 import { ContainerPlanner } from './containers.ts';
+import { planEndpointSlices } from './endpoint-slices.ts';
 import { HostLocalPool } from './host-local.ts';
 import { planNodes, type SchedulableNode } from './nodes.ts';
 import { indexObjects } from './object-index.ts';
 import type { ClusterPlan, PodPlan } from './plan.ts';
 import { clip, type FieldPath, type Locate, ProblemList } from './problem-list.ts';
+import { planProxy } from './proxy-settings.ts';
 import { Scheduler } from './scheduler.ts';
-import { serviceView } from './services.ts';
+import { serviceView } from './service-view.ts';
+import { storeServices } from './services.ts';
 import { planTraffic } from './traffic.ts';
 import { notIpv4 } from './underlay.ts';
 import { draftPods, type PodDraft } from './workloads.ts';
@@ -31,8 +34,12 @@ export function planCluster(objects: readonly ApiObject[], locate: Locate = () =
   const drafts = draftPods(index.podSources, scheduler, new ContainerPlanner(problems), problems);
   const placed = placePods(drafts, network.nodes, scheduler, problems);
   const pods = addressPods(drafts, placed, network.nodes, problems);
-  const services = index.services.map((service) => serviceView(service, problems));
-  const traffic = planTraffic(index.scenario, network.nodes, pods, problems);
+  const nodes = network.nodes.map((node) => node.plan);
+  const services = storeServices(index.services, network.serviceCidr, network.underlay.loadBalancerCidr as Cidr4, problems);
+  const slices = planEndpointSlices({ services, slices: index.endpointSlices, endpoints: index.endpoints, pods, nodes }, problems);
+  const proxy = planProxy(index.proxyConfiguration, index.scenario, network.podCidr, problems);
+  const podNames = new Set(pods.map((pod) => `${pod.namespace}/${pod.name}`));
+  const traffic = planTraffic(index.scenario, { nodes, pods, podNames, services }, problems);
   if (problems.hasErrors) return err(problems.all());
 
   const scenario = index.scenario;
@@ -44,9 +51,12 @@ export function planCluster(objects: readonly ApiObject[], locate: Locate = () =
     serviceCidr: network.serviceCidr,
     dnsDomain: network.dnsDomain,
     underlay: network.underlay,
-    nodes: network.nodes.map((node) => node.plan),
+    nodes,
     pods,
-    services,
+    services: services.map(({ service }, i) => serviceView(service, slices.ofServices[i] ?? [], (key) => podNames.has(key))),
+    serviceObjects: services.map(({ service }) => service),
+    endpointSlices: [...slices.ofServices.flat(), ...slices.others],
+    proxy,
     traffic,
     notModelled: index.notModelled,
     problems: problems.all(),
@@ -296,6 +306,7 @@ const planOf = (draft: PodDraft, node: SchedulableNode, ip: Ipv4): PodPlan => ({
   containers: draft.containers,
   owner: draft.owner,
   labels: draft.labels,
+  ...draft.readiness,
 });
 
 function byName(a: PodPlan, b: PodPlan): number {

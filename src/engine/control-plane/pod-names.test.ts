@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson, fnv32a, PodNames, podTemplateHash, SAFE_ALPHABET } from './pod-names.ts';
+import { canonicalJson, fnv32a, GeneratedNames, podTemplateHash, SAFE_ALPHABET } from './pod-names.ts';
 
 it('fnv32a gives the published values', () => {
   // Test vectors of the draft that describes FNV (draft-eastlake-fnv, appendix C).
@@ -28,19 +28,19 @@ describe('the hash of a template', () => {
 describe('generated names', () => {
   it('are the same on every run, and different for every ordinal, owner and namespace', () => {
     const make = (): readonly string[] => {
-      const names = new PodNames();
+      const names = new GeneratedNames();
       return Array.from({ length: 2000 }, (_, i) => names.generate('default', 'web-', 'Deployment/web', i));
     };
     expect(make()).toEqual(make());
     expect(new Set(make()).size).toBe(2000);
-    expect(new PodNames().generate('default', 'web-', 'Deployment/a', 0)).not.toBe(
-      new PodNames().generate('default', 'web-', 'Deployment/b', 0),
+    expect(new GeneratedNames().generate('default', 'web-', 'Deployment/a', 0)).not.toBe(
+      new GeneratedNames().generate('default', 'web-', 'Deployment/b', 0),
     );
   });
 
   it('go around names that are taken, in their namespace only', () => {
-    const first = new PodNames().generate('default', 'web-', 'owner', 0);
-    const names = new PodNames();
+    const first = new GeneratedNames().generate('default', 'web-', 'owner', 0);
+    const names = new GeneratedNames();
     names.reserve('default', first);
     expect(names.isTaken('default', first)).toBe(true);
     expect(names.isTaken('other', first)).toBe(false);
@@ -51,7 +51,7 @@ describe('generated names', () => {
   it('have at most 63 characters', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 253 }), (length) => {
-        const name = new PodNames().generate('default', 'x'.repeat(length), 'owner', 0);
+        const name = new GeneratedNames().generate('default', 'x'.repeat(length), 'owner', 0);
         expect(name).toMatch(new RegExp(`^x+[${SAFE_ALPHABET}]{5}$`));
         expect(name.length).toBe(Math.min(63, length + 5));
       }),

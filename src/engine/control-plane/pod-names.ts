@@ -43,8 +43,8 @@ export function canonicalJson(value: unknown): string {
   return `{${entries.map(([key, v]) => `${JSON.stringify(key)}:${canonicalJson(v)}`).join(',')}}`;
 }
 
-/** Hands out pod names, and never one twice in a namespace. */
-export class PodNames {
+/** Hands out names, and never one twice in a namespace. */
+export class GeneratedNames {
   private readonly taken = new Set<string>();
 
   /** Keeps a name that a manifest gives. */

@@ -1,30 +1,49 @@
-import { parseIp } from '../../protocol/address.ts';
-import type { ServiceView } from '../../protocol/view.ts';
+import { formatIpv4, type Ipv4 } from '../../protocol/address.ts';
 import { namespaceOf } from '../k8s/metadata.ts';
 import type { Service } from '../k8s/service.ts';
-import { clip, type ProblemList } from './problem-list.ts';
+import { type Cidr4, firstOf } from './address-range.ts';
+import { allocateClusterIps, type ServiceDraft } from './cluster-ips.ts';
+import { assignLoadBalancerIps } from './load-balancer-ips.ts';
+import { allocateNodePorts } from './node-ports.ts';
+import type { ProblemList } from './problem-list.ts';
+import { withServiceDefaults } from './service-defaults.ts';
+import { checkService } from './service-validation.ts';
 
-/** A Service as the API holds it. Nothing is assigned here that its document does not say. */
-export function serviceView(service: Service, problems: ProblemList): ServiceView {
-  const spec = service.spec ?? {};
-  if (spec.clusterIP && spec.clusterIP !== 'None' && parseIp(spec.clusterIP) === undefined) {
-    problems.error(
-      service,
-      ['spec', 'clusterIP'],
-      `expected an address or None, got ${JSON.stringify(clip(spec.clusterIP, 60))}: remove it to have one assigned`,
-    );
-  }
+/** Port of the API server on control-plane nodes (kubeadm). */
+export const API_SERVER_PORT = 6443;
+
+/**
+ * Services as the API server would hold them: with defaults, addresses and ports, `default/kubernetes` first
+ * when the manifests do not bring it. What it would refuse is an error.
+ */
+export function storeServices(
+  given: readonly Service[],
+  serviceCidr: Cidr4,
+  loadBalancerCidr: Cidr4,
+  problems: ProblemList,
+): readonly ServiceDraft[] {
+  const sources = given.some(isApiServer) ? given : [apiServerService(serviceCidr), ...given];
+  const drafts = sources.map((source): ServiceDraft => {
+    const service = withServiceDefaults(source);
+    checkService(service, source, problems);
+    return { source, service };
+  });
+  const withIps = allocateClusterIps(drafts, serviceCidr, problems);
+  return assignLoadBalancerIps(allocateNodePorts(withIps, problems), loadBalancerCidr, problems);
+}
+
+/** The Service through which pods reach the API server; its endpoints are the control planes' own doing. */
+export const isApiServer = (service: Service): boolean => service.metadata?.name === 'kubernetes' && namespaceOf(service) === 'default';
+
+/** As the API server makes it for itself (pkg/controlplane/controller/kubernetesservice). */
+function apiServerService(serviceCidr: Cidr4): Service {
   return {
-    namespace: namespaceOf(service),
-    name: service.metadata?.name ?? '',
-    type: spec.type ?? 'ClusterIP',
-    clusterIp: spec.clusterIP === '' ? undefined : spec.clusterIP,
-    ports: (spec.ports ?? []).map((port) => ({
-      name: port.name,
-      protocol: port.protocol ?? 'TCP',
-      port: port.port,
-      targetPort: port.targetPort === undefined ? undefined : String(port.targetPort),
-    })),
-    selector: spec.selector,
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } },
+    spec: {
+      clusterIP: formatIpv4((firstOf(serviceCidr) + 1) as Ipv4),
+      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: API_SERVER_PORT }],
+    },
   };
 }

@@ -42,7 +42,10 @@ const WORKER_FIRST = 11;
 /** A prefix shorter than this would take in most of the address space: the nodes are not in one network then. */
 const INFERRED_LENGTH_MIN = 8;
 
-/** Networks for documentation (RFC 5737) stand for the Internet side. */
+/**
+ * Networks for documentation (RFC 5737) stand for the Internet side: the first that is free is the outside
+ * client's, 203.0.113.0/24 as a rule, the next one the load balancers', 198.51.100.0/24.
+ */
 const OUTSIDE_NETWORKS = [0xcb007100, 0xc6336400, 0xc0000200] as const;
 
 /**
@@ -74,6 +77,7 @@ export function planUnderlay(
     return undefined;
   }
   const outside = outsideNetwork([...elsewhere, cidr]);
+  const loadBalancers = outsideNetwork([...elsewhere, cidr, outside]);
   return {
     plan: {
       cidr,
@@ -81,6 +85,7 @@ export function planUnderlay(
       outsideCidr: outside,
       outsideRouter: (outside.address + 1) as Ipv4,
       outsideClient: (outside.address + 10) as Ipv4,
+      loadBalancerCidr: loadBalancers,
       // Nothing masquerades yet: without a way back the answers to a pod would be lost at the router.
       podRoutes: spec?.podRoutes ?? true,
     },

@@ -4,8 +4,9 @@ import type { Pod, PodSpec, PodTemplateSpec } from '../k8s/pod.ts';
 import type { DaemonSet, Deployment, Job, ReplicaSet, StatefulSet, Workload } from '../k8s/workload.ts';
 import type { ContainerPlanner } from './containers.ts';
 import type { ContainerPlan } from './plan.ts';
-import { fnv32a, PodNames, podTemplateHash } from './pod-names.ts';
+import { fnv32a, GeneratedNames, podTemplateHash } from './pod-names.ts';
 import type { FieldPath, ProblemList } from './problem-list.ts';
+import { isTerminating, type Readiness, readinessOf } from './readiness.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** A pod before it has a node and an address. */
@@ -19,6 +20,7 @@ export interface PodDraft {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly containers: readonly ContainerPlan[];
+  readonly readiness: Readiness;
   /** `Deployment/web`: the outermost owner. */
   readonly owner: string | undefined;
   readonly spec: PodSpec;
@@ -48,7 +50,7 @@ class PodDrafts {
   private readonly scheduler: Scheduler;
   private readonly containers: ContainerPlanner;
   private readonly problems: ProblemList;
-  private readonly names = new PodNames();
+  private readonly names = new GeneratedNames();
   private readonly workloads = new Map<string, Workload>();
   private readonly owned = new Map<Workload, OwnedPods>();
   private readonly replicaSetsOf = new Map<Deployment, ReplicaSet[]>();
@@ -93,7 +95,7 @@ class PodDrafts {
       this.owned.set(owner, owned);
     }
     if (pod.status?.phase === 'Succeeded') owned.succeeded++;
-    else if (pod.status?.phase !== 'Failed' && pod.metadata?.deletionTimestamp === undefined) owned.running++;
+    else if (pod.status?.phase !== 'Failed' && !isTerminating(pod)) owned.running++;
     if (pod.spec.nodeName !== undefined) owned.nodes.add(pod.spec.nodeName);
   }
 
@@ -126,6 +128,7 @@ class PodDrafts {
       return;
     }
     const meta = pod.metadata;
+    const containers = this.containers.plan(pod, [], meta?.annotations, pod.spec);
     this.drafts.push({
       source: pod,
       specPath: ['spec'],
@@ -133,7 +136,8 @@ class PodDrafts {
       namespace,
       name: meta?.name ?? this.generate(pod, namespace, meta?.generateName ?? 'pod-'),
       labels: meta?.labels ?? NO_LABELS,
-      containers: this.containers.plan(pod, [], meta?.annotations, pod.spec),
+      containers,
+      readiness: readinessOf(pod, [], meta, pod, containers, this.problems),
       owner: meta?.ownerReferences === undefined ? undefined : this.outermostOwner(pod),
       spec: pod.spec,
       node: undefined,
@@ -253,6 +257,7 @@ class PodDrafts {
   private maker(workload: Workload, owner: string): (name: string, labels: Readonly<Record<string, string>>, node?: number) => void {
     const template: PodTemplateSpec = workload.spec.template;
     const containers = this.containers.plan(workload, TEMPLATE_PATH, template.metadata?.annotations, template.spec);
+    const readiness = readinessOf(workload, TEMPLATE_PATH, template.metadata, undefined, containers, this.problems);
     const namespace = namespaceOf(workload);
     let extra: Readonly<Record<string, string>> | undefined;
     let merged: Readonly<Record<string, string>> = NO_LABELS;
@@ -269,6 +274,7 @@ class PodDrafts {
         name,
         labels: merged,
         containers,
+        readiness,
         owner,
         spec: template.spec,
         node,

@@ -1,4 +1,6 @@
-import type { ClusterConfiguration } from './configuration.ts';
+import type { ClusterConfiguration, KubeProxyConfiguration } from './configuration.ts';
+import type { EndpointSlice } from './endpoint-slice.ts';
+import type { Endpoints } from './endpoints.ts';
 import { type ApiObject, namespaceOf } from './metadata.ts';
 import type { Node } from './node.ts';
 import type { Pod } from './pod.ts';
@@ -22,7 +24,10 @@ export interface ModelledKinds {
   DaemonSet: DaemonSet;
   Job: Job;
   Service: Service;
+  EndpointSlice: EndpointSlice;
+  Endpoints: Endpoints;
   ClusterConfiguration: ClusterConfiguration;
+  KubeProxyConfiguration: KubeProxyConfiguration;
   Scenario: Scenario;
 }
 
@@ -39,7 +44,10 @@ const API_VERSIONS: Readonly<Record<ModelledKind, readonly string[]>> = {
   DaemonSet: ['apps/v1'],
   Job: ['batch/v1'],
   Service: ['v1'],
+  EndpointSlice: ['discovery.k8s.io/v1'],
+  Endpoints: ['v1'],
   ClusterConfiguration: ['kubeadm.k8s.io/v1beta3', 'kubeadm.k8s.io/v1beta4'],
+  KubeProxyConfiguration: ['kubeproxy.config.k8s.io/v1alpha1'],
   Scenario: ['hoplab.dev/v1'],
 };
 

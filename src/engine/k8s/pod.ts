@@ -72,4 +72,5 @@ export interface PodStatus {
   readonly phase?: string | undefined;
   readonly podIP?: string | undefined;
   readonly podIPs?: readonly { readonly ip: string }[] | undefined;
+  readonly conditions?: readonly { readonly type: string; readonly status: string }[] | undefined;
 }

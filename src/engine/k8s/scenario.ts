@@ -13,6 +13,8 @@ export interface ScenarioSpec {
   readonly seed?: number | undefined;
   /** Network plugin. Absent means `bridge`. */
   readonly cni?: 'bridge' | undefined;
+  /** kube-proxy's mode; goes before the one of a KubeProxyConfiguration. Absent in both means `iptables`. */
+  readonly proxyMode?: 'iptables' | 'nftables' | 'ipvs' | undefined;
   readonly underlay?: UnderlaySpec | undefined;
   /** Sent in order once the cluster is up. */
   readonly traffic?: readonly TrafficSpec[] | undefined;
@@ -31,7 +33,7 @@ export interface UnderlaySpec {
 export interface TrafficSpec {
   /** `pod/NS/NAME[/CONTAINER]`, `node/NAME` or `external`. */
   readonly from: string;
-  /** `host:port`, an address, a URL, or `pod/NS/NAME:port`. */
+  /** `host:port`, an address, a URL, `pod/NS/NAME:port` or `svc/NS/NAME:port`. */
   readonly to: string;
   /** Absent means `http` for a URL and `tcp` for everything else. */
   readonly protocol?: 'tcp' | 'udp' | 'icmp' | 'http' | undefined;
