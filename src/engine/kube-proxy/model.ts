@@ -32,6 +32,8 @@ export interface ProxyConfig {
   /** iptables has `MASQUERADE --random-fully`. */
   readonly randomFully: boolean;
   readonly serviceCidrs: readonly string[];
+  /** iptables.syncPeriod: how long stale chains may stay in a large cluster. 30 s when absent. */
+  readonly syncPeriodNs?: number | undefined;
 }
 
 /** What changed since the last time: objects as they are now, or names of those gone. */
