@@ -179,7 +179,7 @@ export class World {
     const { world, stack, input, target } = task;
     const { lab } = world;
     if (flow < task.last) lab.sim.post(input.intervalNs ?? 0, startFlow, task, flow + 1);
-    lab.flowNotes.set(flow, { lastDrop: undefined, endpoint: undefined });
+    lab.flowNotes.set(flow, { lastDrop: undefined, endpoint: undefined, rulesEvaluated: 0, lookups: 0 });
     const protocol = target.protocol === 'http' && input.protocol !== 'icmp' && input.protocol !== 'udp' ? 'http' : input.protocol;
     const cause = lab.recorder.fact('flowStarted', stack.netns.id, undefined, { from: input.from, to: input.to, protocol }, 0, flow);
     const probe = new Probe(

@@ -10,60 +10,17 @@ import {
   PRIORITY_CONNTRACK_CONFIRM,
 } from '../netfilter/hooks.ts';
 import type { LabContext } from '../sim/lab-context.ts';
+import { ConntrackEntry, CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, CT_UNTRACKED } from './entry.ts';
 import { nextTcpState, TCP_TIMEOUT_NS, type TcpConntrackState } from './tcp-states.ts';
 import { hashTuple, invert, sameTuple, tupleOf } from './tuple.ts';
 
 const SECOND = 1_000_000_000;
 const UDP_TIMEOUT_NS = 30 * SECOND;
 const UDP_STREAM_TIMEOUT_NS = 120 * SECOND;
-/** A UDP exchange that goes on after two seconds is a stream (nf_conntrack_proto_udp.c). */
-const UDP_STREAM_AFTER_NS = 2 * SECOND;
 const ICMP_TIMEOUT_NS = 30 * SECOND;
 const GENERIC_TIMEOUT_NS = 600 * SECOND;
 
-/** One tracked connection (Linux: struct nf_conn). The tuples are replaced, never changed in place. */
-export class ConntrackEntry {
-  readonly id: number;
-  readonly original: ConntrackTuple;
-  reply: ConntrackTuple;
-  state: TcpConntrackState | undefined;
-  assured = false;
-  seenReply = false;
-  confirmed = false;
-  expiresNs = 0;
-  mark = 0;
-  readonly streamAfterNs: number;
-
-  constructor(id: number, original: ConntrackTuple, nowNs: number) {
-    this.id = id;
-    this.original = original;
-    this.reply = invert(original);
-    this.state = original.protocol === 6 ? 'NONE' : undefined;
-    this.streamAfterNs = nowNs + UDP_STREAM_AFTER_NS;
-  }
-
-  view(): ConntrackView {
-    return {
-      id: this.id,
-      original: this.original,
-      reply: this.reply,
-      state: this.state,
-      assured: this.assured,
-      seenReply: this.seenReply,
-      expiresNs: this.expiresNs,
-      mark: this.mark,
-    };
-  }
-}
-
 type PacketState = ConntrackChange['packetState'];
-
-/** How a packet relates to its entry; what `skb.ctInfo` holds. */
-const CT_NEW = 1;
-const CT_ESTABLISHED = 2;
-const CT_RELATED = 3;
-const CT_REPLY = 4;
-const CT_INVALID = 8;
 
 interface Owner {
   readonly id: string;
@@ -88,10 +45,34 @@ export class Conntrack {
     this.owner = owner;
     const track: HookFunction = (skb, state) => this.track(skb, state.inDevice ?? state.outDevice);
     const confirm: HookFunction = (skb, state) => this.confirm(skb, state.outDevice ?? state.inDevice);
-    hooks.register('PREROUTING', PRIORITY_CONNTRACK, track);
-    hooks.register('OUTPUT', PRIORITY_CONNTRACK, track);
-    hooks.register('INPUT', PRIORITY_CONNTRACK_CONFIRM, confirm);
-    hooks.register('POSTROUTING', PRIORITY_CONNTRACK_CONFIRM, confirm);
+    hooks.set('conntrack', [
+      { hook: 'PREROUTING', priority: PRIORITY_CONNTRACK, run: track },
+      { hook: 'OUTPUT', priority: PRIORITY_CONNTRACK, run: track },
+      { hook: 'INPUT', priority: PRIORITY_CONNTRACK_CONFIRM, run: confirm },
+      { hook: 'POSTROUTING', priority: PRIORITY_CONNTRACK_CONFIRM, run: confirm },
+    ]);
+  }
+
+  /** Another entry holds this tuple, in either direction (nf_conntrack_tuple_taken). */
+  tupleTaken(tuple: ConntrackTuple, except: ConntrackEntry): boolean {
+    const found = this.find(tuple, this.owner.lab.sim.nowNs);
+    return found !== undefined && found !== except;
+  }
+
+  /** Deletes entries, as `conntrack -D` does; returns how many. */
+  deleteWhere(doomed: (entry: ConntrackEntry) => boolean): number {
+    const entries = new Set<ConntrackEntry>();
+    for (const bucket of this.buckets.values()) for (const entry of entriesOf(bucket)) if (doomed(entry)) entries.add(entry);
+    for (const entry of entries) {
+      this.remove(entry);
+      this.owner.lab.recorder.fact('conntrack', this.owner.id, undefined, {
+        action: 'destroyed',
+        packetState: 'ESTABLISHED',
+        packetDirection: 'original',
+        entry: entry.view(),
+      });
+    }
+    return entries.size;
   }
 
   views(): ConntrackView[] {
@@ -108,8 +89,8 @@ export class Conntrack {
   }
 
   private track(skb: Skb, device: string | undefined): typeof NF_ACCEPT | typeof NF_DROP {
-    // Seen already: what comes in by `lo` went out through here.
-    if (skb.ct !== undefined || skb.payload.type !== 'ipv4') return NF_ACCEPT;
+    // Seen already: what comes in by `lo` went out through here. NOTRACK keeps it out.
+    if (skb.ct !== undefined || skb.ctInfo === CT_UNTRACKED || skb.payload.type !== 'ipv4') return NF_ACCEPT;
     const ip = skb.payload;
     const tuple = tupleOf(ip);
     if (!tuple) {
@@ -180,22 +161,34 @@ export class Conntrack {
     const quote = ip.payload.type === 'icmp' ? ip.payload.quote : undefined;
     const inner = quote ? tupleOf(quote) : undefined;
     const nowNs = this.owner.lab.sim.nowNs;
-    const entry = inner ? (this.find(inner, nowNs) ?? this.find(invert(inner), nowNs)) : undefined;
-    if (!entry || !inner) {
+    // The error goes the way an answer to the quoted packet would go.
+    const answer = inner ? invert(inner) : undefined;
+    const entry = answer ? this.find(answer, nowNs) : undefined;
+    if (!entry || !answer) {
       skb.ctInfo = CT_INVALID;
       this.note(skb, device, 'invalid', 'INVALID', 'original', undefined);
       return;
     }
-    const direction = sameTuple(entry.original, inner) ? 'reply' : 'original';
+    const direction = sameTuple(entry.original, answer) ? 'original' : 'reply';
     skb.ct = entry;
     skb.ctInfo = CT_RELATED | (direction === 'reply' ? CT_REPLY : 0);
     this.note(skb, device, 'updated', 'RELATED', direction, entry);
   }
 
   /** The packet got through: its new entry goes into the table (__nf_conntrack_confirm). */
-  private confirm(skb: Skb, device: string | undefined): typeof NF_ACCEPT {
+  private confirm(skb: Skb, device: string | undefined): typeof NF_ACCEPT | typeof NF_DROP {
     const entry = skb.ct;
     if (!(entry instanceof ConntrackEntry) || entry.confirmed || (skb.ctInfo & 3) !== CT_NEW) return NF_ACCEPT;
+    if (this.tupleTaken(entry.original, entry) || this.tupleTaken(entry.reply, entry)) {
+      this.owner.lab.drop(
+        this.owner.id,
+        device,
+        skb,
+        'natClash',
+        'another connection with the same addresses and ports was confirmed meanwhile',
+      );
+      return NF_DROP;
+    }
     entry.confirmed = true;
     this.insert(entry.original, entry);
     if (!sameTuple(entry.original, entry.reply)) this.insert(entry.reply, entry);

@@ -1,6 +1,10 @@
+import type { Ipv4 } from '../../protocol/address.ts';
+import type { Ipv4Packet } from '../../protocol/packet.ts';
 import type { Bridge, BridgeHooks, BridgePort } from '../link/bridge.ts';
 import type { Skb } from '../link/skb.ts';
 import { NF_DROP } from '../netfilter/hooks.ts';
+import type { InetDevice } from './inet-device.ts';
+import { lookupOrCreate } from './neighbour.ts';
 import type { Netns } from './netns.ts';
 import { passHook } from './output.ts';
 
@@ -15,20 +19,67 @@ export class BridgeNetfilter implements BridgeHooks {
     this.netns = netns;
   }
 
-  preRouting(bridge: Bridge, _port: BridgePort, skb: Skb): boolean {
+  preRouting(bridge: Bridge, port: BridgePort, skb: Skb): boolean {
     if (!this.applies(skb)) return true;
-    if (passHook(this.netns, skb, 'PREROUTING', bridge.name, undefined, true) === NF_DROP) return false;
+    const before = skb.payload as Ipv4Packet;
+    skb.physIn = port.device.name;
+    if (passHook(this.netns, skb, 'PREROUTING', bridge.name, undefined, { in: port.device.name, out: undefined }) === NF_DROP) return false;
+    const { dst } = skb.payload as Ipv4Packet;
+    if (dst !== before.dst) return this.redirected(bridge, port, skb, dst);
     // If it turns out to be for this host, IP does not run the hook a second time.
     skb.preRoutingDone = true;
     return true;
   }
 
-  forward(bridge: Bridge, _from: BridgePort, _to: BridgePort, skb: Skb): boolean {
-    return !this.applies(skb) || passHook(this.netns, skb, 'FORWARD', bridge.name, bridge.name, true) !== NF_DROP;
+  forward(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean {
+    if (!this.applies(skb)) return true;
+    const ports = { in: from.device.name, out: to.device.name };
+    return passHook(this.netns, skb, 'FORWARD', bridge.name, bridge.name, ports) !== NF_DROP;
   }
 
-  postRouting(bridge: Bridge, _to: BridgePort, skb: Skb): boolean {
-    return !this.applies(skb) || passHook(this.netns, skb, 'POSTROUTING', undefined, bridge.name, true) !== NF_DROP;
+  postRouting(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean {
+    if (!this.applies(skb)) return true;
+    const ports = { in: from.device.name, out: to.device.name };
+    skb.nextHop = (skb.payload as Ipv4Packet).dst;
+    return passHook(this.netns, skb, 'POSTROUTING', undefined, bridge.name, ports) !== NF_DROP;
+  }
+
+  /**
+   * The destination was translated, so the frame needs a new station (br_nf_pre_routing_finish). Behind
+   * this same bridge: the frame stays on it and only gets the new destination's MAC ("bridged DNAT").
+   * Anywhere else: it is made one for the bridge itself, which passes it up to be routed.
+   */
+  private redirected(bridge: Bridge, port: BridgePort, skb: Skb, dst: Ipv4): boolean {
+    const { netns } = this;
+    const route = netns.fib.lookup(dst);
+    const type = route?.view.type;
+    if (!route || (type !== 'unicast' && type !== 'local')) {
+      netns.drop(skb, netns.device(bridge.name), 'noRoute', undefined);
+      return false;
+    }
+    skb.preRoutingDone = true;
+    const { recorder } = netns.lab;
+    const here = type === 'unicast' && route.device?.device === bridge;
+    if (!here) {
+      skb.setMacs(skb.src, bridge.mac);
+      return true;
+    }
+    const nextHop = route.via ?? dst;
+    if (recorder.on) recorder.packet('route', netns.id, bridge.name, skb, { destination: dst, route: route.view, nextHop, input: true });
+    const neighbour = lookupOrCreate(route.device as InetDevice, nextHop);
+    const mac = neighbour.connectedMac;
+    if (mac !== undefined) {
+      skb.setMacs(skb.src, mac);
+      return true;
+    }
+    // The MAC is not known for sure: the frame goes through the neighbour's queue, and comes back when it is (br_nf_pre_routing_finish_bridge_slow).
+    const { src } = skb;
+    skb.bridgedNat = (waited) => {
+      waited.setMacs(src, waited.dst);
+      bridge.continueInput(port, waited);
+    };
+    neighbour.outputOrSolicit(skb);
+    return false;
   }
 
   private applies(skb: Skb): boolean {

@@ -99,6 +99,11 @@ export class Fib {
     return route;
   }
 
+  /** The route of table `local` for an address, which tells what kind of address it is here. */
+  lookupLocal(address: Ipv4): Route | undefined {
+    return this.local.lookup(address);
+  }
+
   isLocal(address: Ipv4): boolean {
     // Table `local` is asked first, so the cached answer of a lookup tells.
     return this.lookup(address)?.view.type === 'local';

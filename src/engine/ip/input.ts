@@ -140,7 +140,7 @@ function forward(dev: InetDevice, skb: Skb, ip: Ipv4Packet, route: Route): void 
   const recorder = netns.lab.recorder;
   if (recorder.on) recorder.packet('forward', netns.id, dev.device.name, skb, { ttlBefore: ip.ttl, ttlAfter: ip.ttl - 1 });
   if (passHook(netns, skb, 'FORWARD', dev.device.name, out.device.name) === NF_DROP) return;
-  finishOutput(out, route.via ?? (skb.payload as Ipv4Packet).dst, skb);
+  finishOutput(out, route.via ?? (skb.payload as Ipv4Packet).dst, skb, dev.device.name);
 }
 
 // Written out: an object spread here is measurably slower on the path of every forwarded packet.

@@ -62,6 +62,17 @@ export class Neighbour {
     }
   }
 
+  /** The MAC while the entry counts as connected, so that a frame need not pass through it (NUD_CONNECTED). */
+  get connectedMac(): Mac | undefined {
+    return this.state === 'REACHABLE' || this.state === 'PERMANENT' ? this.mac : undefined;
+  }
+
+  /** Sends a packet, or for an entry that is quite new asks for the MAC first. */
+  outputOrSolicit(skb: Skb): void {
+    if (this.dev.neighbours.get(this.address) === this) this.output(skb);
+    else this.solicit(skb);
+  }
+
   /** A new entry: ask for the MAC at once and queue the packet. */
   solicit(skb: Skb): void {
     this.updatedNs = this.dev.netns.lab.sim.nowNs;

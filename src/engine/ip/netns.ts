@@ -1,8 +1,18 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from '../../protocol/address.ts';
 import { broadcastOf, isIpv4, networkOf, ZERO_MAC } from '../../protocol/address.ts';
-import type { ConntrackView, DropReason, HookName, RouteType, RouteView, RuleTableView, SocketView } from '../../protocol/event.ts';
+import type {
+  ConntrackTuple,
+  ConntrackView,
+  DropReason,
+  HookName,
+  RouteType,
+  RouteView,
+  RuleTableView,
+  SocketView,
+} from '../../protocol/event.ts';
 import type { IcmpMessage, Ipv4Packet } from '../../protocol/packet.ts';
 import type { FdbView, NetnsView } from '../../protocol/view.ts';
+import type { ConntrackEntry } from '../conntrack/entry.ts';
 import type { Bridge } from '../link/bridge.ts';
 import { type Device, type DeviceOwner, Loopback } from '../link/device.ts';
 import type { Skb } from '../link/skb.ts';
@@ -27,6 +37,8 @@ export interface Transport {
 export interface ConntrackTable {
   views(): ConntrackView[];
   flush(): void;
+  deleteWhere(doomed: (entry: ConntrackEntry) => boolean): number;
+  tupleTaken(tuple: ConntrackTuple, except: ConntrackEntry): boolean;
 }
 
 /** The rules of a namespace, whichever tool wrote them. */

@@ -1,6 +1,8 @@
 import type { Ipv4 } from '../../protocol/address.ts';
+import { formatIp } from '../../protocol/address.ts';
 import type { Direction, HookName } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
+import { CT_RELATED, CT_REPLY } from '../conntrack/entry.ts';
 import { type HostQueueTicket, Skb } from '../link/skb.ts';
 import { type HookState, type HookVerdict, NF_ACCEPT, NF_DROP } from '../netfilter/hooks.ts';
 import type { Route } from './fib.ts';
@@ -18,6 +20,8 @@ export interface Origin {
   readonly direction: Direction;
   readonly cause: number;
   readonly hostQueue?: HostQueueTicket | undefined;
+  /** The packet that it answers in the name of its receiver: it belongs to the same connection, the other way (nf_ct_attach). */
+  readonly answering?: Skb | undefined;
 }
 
 export type OutputRoute = { readonly route: Route; readonly source: Ipv4 } | { readonly error: OutputError };
@@ -66,6 +70,10 @@ export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): Outp
   if (packet.dontFragment && ipv4Length(packet) > pathMtu(netns, route, packet.dst)) return 'EMSGSIZE';
   const skb = new Skb(netns.lab.nextPacket(), origin.flow, origin.direction, origin.cause, packet);
   skb.hostQueue = origin.hostQueue;
+  if (origin.answering?.ct !== undefined) {
+    skb.ct = origin.answering.ct;
+    skb.ctInfo = origin.answering.ctInfo & CT_REPLY ? CT_RELATED : CT_RELATED | CT_REPLY;
+  }
   const nextHop = route.via ?? packet.dst;
   const recorder = netns.lab.recorder;
   if (recorder.on)
@@ -76,14 +84,45 @@ export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): Outp
       input: false,
     });
   if (passHook(netns, skb, 'OUTPUT', undefined, out.device.name) === NF_DROP) return 'EPERM';
+  const after = skb.payload as Ipv4Packet;
+  if (after.dst === packet.dst) {
+    finishOutput(out, nextHop, skb);
+    return undefined;
+  }
+  return reroute(netns, skb, after);
+}
+
+/** The OUTPUT hook has changed the destination, so the route is looked up again (net/ipv4/netfilter.c, ip_route_me_harder). */
+function reroute(netns: Netns, skb: Skb, packet: Ipv4Packet): OutputError | undefined {
+  const route = netns.fib.lookup(packet.dst);
+  const out = route?.device;
+  if (!route || !out || (route.view.type !== 'unicast' && route.view.type !== 'local')) {
+    netns.drop(skb, undefined, 'noRoute', `the new destination ${formatIp(packet.dst)} has no route`);
+    return 'EPERM';
+  }
+  const { recorder } = netns.lab;
+  const nextHop = route.via ?? packet.dst;
+  if (recorder.on)
+    recorder.packet('route', netns.id, out.device.name, skb, {
+      destination: packet.dst,
+      route: route.view,
+      nextHop: route.view.type === 'local' ? undefined : nextHop,
+      input: false,
+    });
+  // An address of 127.0.0.0/8 leaves the host only where that is allowed (net/ipv4/route.c, __mkroute_output).
+  if (packet.src >>> 24 === 127 && out.device.kind !== 'loopback' && !netns.sysctls.either(out.device.name, 'route_localnet')) {
+    netns.drop(skb, out, 'martianSource', undefined);
+    return 'EPERM';
+  }
   finishOutput(out, nextHop, skb);
   return undefined;
 }
 
-/** From POSTROUTING to the device. */
-export function finishOutput(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
+/** From POSTROUTING to the device. `inDevice`: where a packet that is passed on came in (ip_output.c, ip_output). */
+export function finishOutput(out: InetDevice, nextHop: Ipv4, skb: Skb, inDevice?: string): void {
   const { netns, device } = out;
-  if (passHook(netns, skb, 'POSTROUTING', undefined, device.name) === NF_DROP) return;
+  skb.nextHop = nextHop;
+  if (passHook(netns, skb, 'POSTROUTING', inDevice, device.name) === NF_DROP) return;
   const packet = skb.payload as Ipv4Packet;
   const mtu = netns.pathMtu.size === 0 ? device.mtu : Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu);
   if (ipv4Length(packet) > mtu) {
@@ -98,6 +137,12 @@ function transmit(out: InetDevice, nextHop: Ipv4, skb: Skb): void {
   else neighbourOutput(out, nextHop, skb);
 }
 
+/** The bridge ports of a frame that is only being switched. */
+export interface BridgePorts {
+  readonly in: string | undefined;
+  readonly out: string | undefined;
+}
+
 /** Runs a hook and records that it was passed; a namespace without hook functions does neither. */
 export function passHook(
   netns: Netns,
@@ -105,20 +150,37 @@ export function passHook(
   hook: HookName,
   inDevice: string | undefined,
   outDevice: string | undefined,
-  bridged = false,
+  bridged?: BridgePorts,
 ): HookVerdict {
   if (netns.hooks.isEmpty(hook)) return NF_ACCEPT;
   const state = stateOf(netns, hook, inDevice, outDevice, bridged);
   const recorder = netns.lab.recorder;
-  if (recorder.on) recorder.packet('hook', netns.id, inDevice ?? outDevice, skb, state);
+  if (recorder.on) {
+    const device = hook === 'POSTROUTING' ? outDevice : (inDevice ?? outDevice);
+    recorder.packet('hook', netns.id, device, skb, { hook, inDevice, outDevice, bridged: bridged !== undefined });
+  }
   return netns.hooks.run(skb, state);
 }
 
 /** The same few states come again with every packet of a namespace, so each is made once. */
-function stateOf(netns: Netns, hook: HookName, inDevice: string | undefined, outDevice: string | undefined, bridged: boolean): HookState {
+function stateOf(
+  netns: Netns,
+  hook: HookName,
+  inDevice: string | undefined,
+  outDevice: string | undefined,
+  ports: BridgePorts | undefined,
+): HookState {
   const last = netns.lastHookStates[hook];
-  if (last && last.inDevice === inDevice && last.outDevice === outDevice && last.bridged === bridged) return last;
-  const state = { hook, inDevice, outDevice, bridged };
+  if (
+    last &&
+    last.inDevice === inDevice &&
+    last.outDevice === outDevice &&
+    last.bridged === (ports !== undefined) &&
+    last.physInDevice === ports?.in &&
+    last.physOutDevice === ports?.out
+  )
+    return last;
+  const state = { hook, inDevice, outDevice, bridged: ports !== undefined, physInDevice: ports?.in, physOutDevice: ports?.out };
   netns.lastHookStates[hook] = state;
   return state;
 }

@@ -20,7 +20,7 @@ export interface BridgePort {
 export interface BridgeHooks {
   preRouting(bridge: Bridge, port: BridgePort, skb: Skb): boolean;
   forward(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean;
-  postRouting(bridge: Bridge, to: BridgePort, skb: Skb): boolean;
+  postRouting(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean;
 }
 
 /**
@@ -97,6 +97,11 @@ export class Bridge extends Device {
   /** A frame comes in by a port (br_handle_frame). */
   input(port: BridgePort, skb: Skb): void {
     if (this.hooks && !this.hooks.preRouting(this, port, skb)) return;
+    this.continueInput(port, skb);
+  }
+
+  /** What follows once the hooks have let a frame pass (br_handle_frame_finish). */
+  continueInput(port: BridgePort, skb: Skb): void {
     const learned = this.learn(port, skb);
     if (skb.dst === BROADCAST_MAC) {
       this.flood(skb, port, learned, this.station);
@@ -111,12 +116,17 @@ export class Bridge extends Device {
 
   /** A frame of the namespace itself leaves by the bridge device (br_dev_xmit). */
   protected transmit(skb: Skb): void {
+    const back = skb.bridgedNat;
+    if (back) {
+      skb.bridgedNat = undefined;
+      back(skb);
+      return;
+    }
     if (skb.dst === BROADCAST_MAC) this.flood(skb, undefined, undefined, false);
     else this.forwardUnicast(skb, undefined, undefined);
   }
 
-  /** Continues a frame after a hook rewrote its destination MAC (bridged DNAT). */
-  forwardUnicast(skb: Skb, from: BridgePort | undefined, learned: BridgeDecision['learned']): void {
+  private forwardUnicast(skb: Skb, from: BridgePort | undefined, learned: BridgeDecision['learned']): void {
     const entry = this.fdb.get(skb.dst);
     if (entry && this.owner.lab.sim.nowNs - entry.updatedNs < FDB_AGEING_NS) {
       if (deliverable(entry.port, from)) {
@@ -173,7 +183,7 @@ export class Bridge extends Device {
 
   private deliver(skb: Skb, from: BridgePort | undefined, to: BridgePort): void {
     // What the namespace itself sends has passed its own IP hooks already.
-    if (this.hooks && from && !(this.hooks.forward(this, from, to, skb) && this.hooks.postRouting(this, to, skb))) return;
+    if (this.hooks && from && !(this.hooks.forward(this, from, to, skb) && this.hooks.postRouting(this, from, to, skb))) return;
     to.device.send(skb);
   }
 

@@ -1,4 +1,4 @@
-import type { Mac } from '../../protocol/address.ts';
+import type { Ipv4, Mac } from '../../protocol/address.ts';
 import { ZERO_MAC } from '../../protocol/address.ts';
 import type { Direction } from '../../protocol/event.ts';
 import type { ArpPacket, Frame, Ipv4Packet, Ipv6Packet } from '../../protocol/packet.ts';
@@ -19,9 +19,15 @@ export class Skb implements Subject {
   /** PREROUTING has run while the frame was still on the bridge (Linux: ip_sabotage_in). */
   preRoutingDone = false;
   mark = 0;
+  /** The bridge port it came in by, while br_netfilter remembers (Linux: nf_bridge_info). */
+  physIn: string | undefined = undefined;
+  /** Set while a bridged frame whose destination was translated waits for its new MAC: back to the bridge then, as if it had just come in. */
+  bridgedNat: ((skb: Skb) => void) | undefined = undefined;
   /** The conntrack entry it belongs to, and how; owned by conntrack. */
   ct: unknown = undefined;
   ctInfo = 0;
+  /** The station it goes to next, from its routing on. */
+  nextHop: Ipv4 | undefined = undefined;
   private srcMac: Mac;
   private dstMac: Mac;
   private body: Frame['payload'];
@@ -79,6 +85,7 @@ export class Skb implements Subject {
     copy.cached = this.cached;
     copy.preRoutingDone = this.preRoutingDone;
     copy.mark = this.mark;
+    copy.physIn = this.physIn;
     copy.ct = this.ct;
     copy.ctInfo = this.ctInfo;
     return copy;
@@ -88,6 +95,8 @@ export class Skb implements Subject {
   scrub(): void {
     this.preRoutingDone = false;
     this.mark = 0;
+    this.physIn = undefined;
+    this.bridgedNat = undefined;
     this.ct = undefined;
     this.ctInfo = 0;
     if (this.hostQueue) {

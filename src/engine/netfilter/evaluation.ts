@@ -1,5 +1,7 @@
 import type { IpAddress } from '../../protocol/address.ts';
-import type { ConntrackTuple, HookName } from '../../protocol/event.ts';
+import type { ConntrackTuple, HookName, RuleDraw, RulePlace } from '../../protocol/event.ts';
+
+export type { RuleDraw, RulePlace };
 
 /*
  * What a packet and its surroundings look like to rules, whichever tool wrote them, and what rules
@@ -9,7 +11,7 @@ import type { ConntrackTuple, HookName } from '../../protocol/event.ts';
 /** A packet at a hook, as rules see it. One object serves a packet through all tables of a hook. */
 export interface RulePacket {
   readonly hook: HookName;
-  /** Names; undefined where the hook has none: no output device at PREROUTING and INPUT, no input device at OUTPUT and POSTROUTING. */
+  /** Names; undefined where the hook has none: no output device at PREROUTING and INPUT, no input device at OUTPUT, nor at POSTROUTING for a packet made here. */
   readonly inDevice: string | undefined;
   readonly outDevice: string | undefined;
   /** The bridge ports of a frame that is only switched (br_netfilter). */
@@ -103,16 +105,6 @@ export interface NatRequest {
   readonly persistent: boolean;
 }
 
-/** Where a rule stands. `rule` counts from 1 within its chain; 0 is the chain's policy. */
-export interface RulePlace {
-  readonly framework: 'iptables' | 'nftables';
-  /** nftables: the table's family, such as `ip` or `inet`. iptables: `ip` or `ip6`. */
-  readonly family: string;
-  readonly table: string;
-  readonly chain: string;
-  readonly rule: number;
-}
-
 /** What all rules of one base chain (and what it jumps to) say about a packet. */
 export type ChainVerdict =
   | { readonly kind: 'accept' }
@@ -138,13 +130,6 @@ export interface MatchedRule {
   readonly mark: { readonly before: number; readonly after: number } | undefined;
   /** The draw that made it match or chose its outcome. */
   readonly draw: RuleDraw | undefined;
-}
-
-export interface RuleDraw {
-  /** Exact chance of what came out. */
-  readonly probability: number;
-  /** In how many equally likely ways it could come out, where that is the kind of draw (`numgen`); which one did. */
-  readonly pick: { readonly of: number; readonly chosen: number } | undefined;
 }
 
 /** Adds up what one walk costs, as Linux would have paid. */

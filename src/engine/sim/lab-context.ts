@@ -27,6 +27,9 @@ export class LabContext {
     return stream;
   }
 
+  /** What rules draw lots with; replaced to follow every way that chance could go. */
+  draws: Draws = new RandomDraws(this);
+
   /** Notes about the traffic under way, by flow; kept also when events are not. */
   readonly flowNotes = new Map<number, FlowNote>();
 
@@ -50,8 +53,35 @@ export class LabContext {
   }
 }
 
+/** The draws that rules make (net/netfilter/xt_statistic.c, nft_numgen.c). */
+export interface Draws {
+  /** True with probability `numerator` / 2^31. */
+  chance(numerator: number): boolean;
+  /** A whole number from 0 to `n` - 1, all equally likely. */
+  pick(n: number): number;
+}
+
+class RandomDraws implements Draws {
+  private readonly lab: LabContext;
+
+  constructor(lab: LabContext) {
+    this.lab = lab;
+  }
+
+  chance(numerator: number): boolean {
+    return this.lab.random('statistic').uint32() >>> 1 < numerator;
+  }
+
+  pick(n: number): number {
+    return this.lab.random('numgen').below(n);
+  }
+}
+
 export interface FlowNote {
   lastDrop: Loss | undefined;
   /** `address:port` of the server that took the flow, as the server itself sees it. */
   endpoint: string | undefined;
+  /** What its packets cost in rules, as Linux would have paid: rules looked at, sets and maps looked into. */
+  rulesEvaluated: number;
+  lookups: number;
 }

@@ -343,7 +343,8 @@ export class TcpConnection {
     this.inFlight.push(sent);
     this.sendNext = seqAdd(sent.seq, seqLength(sent));
     const error = this.output(sent.seq, sent.flags, sent.data);
-    if (error && this.state === 'SYN-SENT') {
+    // A hook that drops the SYN fails nothing: it is sent again like any lost one (net/ipv4/tcp_output.c, tcp_connect).
+    if (error && error !== 'EPERM' && this.state === 'SYN-SENT') {
       this.fail(error);
       return;
     }
