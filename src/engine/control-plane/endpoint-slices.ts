@@ -118,10 +118,10 @@ export function planEndpointSlices(
 
   function noteReadiness(service: Service, source: Service, slices: readonly EndpointSlice[]): void {
     const all = slices.flatMap((slice) => slice.endpoints ?? []);
-    if (all.some(({ conditions }) => conditions?.ready ?? true)) return;
+    if (all.length === 0 || all.some(({ conditions }) => conditions?.ready ?? true)) return;
     const fallback = all.some(({ conditions }) => conditions?.serving && conditions.terminating);
-    const what = fallback ? 'traffic goes to those that are terminating but still serve' : without(service);
-    note(source, ['spec'], `none of its ${all.length} endpoints is ready: ${what}`);
+    const what = fallback ? 'traffic goes to what is terminating but still serves' : without(service);
+    note(source, ['spec'], `${all.length === 1 ? 'its only endpoint is not' : `none of its ${all.length} endpoints is`} ready: ${what}`);
   }
 
   function noteTopologyMode(service: Service, source: Service): void {

@@ -11,8 +11,6 @@ export interface SelectorEntry<Owner> {
  */
 export class SelectorIndex<Owner> {
   private readonly namespaces = new Map<string, Map<string, Map<string, SelectorEntry<Owner>[]>>>();
-  /** Pods of one template share their labels, and are looked up once. */
-  private readonly answers = new WeakMap<object, { readonly namespace: string; readonly owners: readonly Owner[] }>();
 
   /** No selector may be empty. */
   constructor(entries: readonly SelectorEntry<Owner>[]) {
@@ -38,13 +36,10 @@ export class SelectorIndex<Owner> {
   matching(namespace: string, labels: Readonly<Record<string, string>>): readonly Owner[] {
     const byKey = this.namespaces.get(namespace);
     if (!byKey) return [];
-    const known = this.answers.get(labels);
-    if (known?.namespace === namespace) return known.owners;
     const owners: Owner[] = [];
     for (const key of Object.keys(labels)) {
       for (const { selector, owner } of byKey.get(key)?.get(labels[key] as string) ?? []) if (matches(selector, labels)) owners.push(owner);
     }
-    this.answers.set(labels, { namespace, owners });
     return owners;
   }
 }
