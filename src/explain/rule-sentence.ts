@@ -1,5 +1,6 @@
 import { formatIp } from '../protocol/address.ts';
 import type { ChainWalk, ConntrackTuple, EventOf, NatRewrite, ProxySync, RuleMatch, RulePlace } from '../protocol/event.ts';
+import { probabilityText } from './probability.ts';
 import { kernel, kubernetes, type Reference } from './reference.ts';
 import type { Sentence, SentenceKind } from './sentence.ts';
 
@@ -65,7 +66,7 @@ export function proxySynced(data: ProxySync): Sentence {
 
 /** `nat KUBE-SERVICES, rule 3`; a policy is `filter FORWARD, its policy`. */
 export function placeText(place: RulePlace): string {
-  const chain = place.framework === 'iptables' ? `${place.table} ${place.chain}` : `${place.table} ${place.chain}`;
+  const chain = `${place.table} ${place.chain}`;
   return place.rule === 0 ? `${chain}, its policy` : `${chain}, rule ${place.rule}`;
 }
 
@@ -98,7 +99,8 @@ const PURPOSES: readonly (readonly [prefix: string, purpose: string])[] = [
   ['masquerading', 'which masquerades what was marked'],
 ];
 
-function actionText(data: RuleMatch): string {
+/** What a matched rule did, in words. */
+export function actionText(data: RuleMatch): string {
   const [verb = '', ...rest] = data.action.split(' ');
   const object = rest.join(' ');
   switch (verb) {
@@ -128,10 +130,11 @@ function actionText(data: RuleMatch): string {
   }
 }
 
-function drawText({ draw }: RuleMatch): string {
+/** The draw of a rule in words; empty where nothing was drawn. */
+export function drawText({ draw }: RuleMatch): string {
   if (!draw) return '';
-  if (draw.pick) return `number ${draw.pick.chosen} was drawn of ${draw.pick.of}`;
-  return `drawn with a probability of ${Number(draw.probability.toPrecision(6))}`;
+  if (draw.pick) return `drew ${draw.pick.chosen} of 0 to ${draw.pick.of - 1}: a chance of ${probabilityText(draw.probability)}`;
+  return `drawn: a chance of ${probabilityText(draw.probability)}, and it came out`;
 }
 
 const skippedText = (n: number): string => (n === 0 ? '' : `${count(n, 'rule')} before it did not match`);
@@ -144,7 +147,8 @@ function kindOf(action: string): SentenceKind {
   return /KUBE-(SVC|SVL|EXT|SERVICES|NODEPORTS)|(service|external|local)-/.test(action) ? 'service' : 'l3';
 }
 
-function verdictText({ verdict, decidedBy }: ChainWalk): string {
+/** What a base chain decided, in words. */
+export function verdictText({ verdict, decidedBy }: ChainWalk): string {
   const by = decidedBy === undefined || decidedBy.rule !== 0 ? '' : ' by its policy';
   switch (verdict) {
     case 'accept':

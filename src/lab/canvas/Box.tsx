@@ -1,6 +1,7 @@
 import type { Node, NodeProps } from '@xyflow/react';
 import { memo } from 'react';
 import { formatCidr, formatIp } from '../../protocol/address.ts';
+import { proxyModeAt, useLab } from '../stores/lab-store.ts';
 import type { Cable, SceneBox } from './scene.ts';
 import { useWatched } from './watched.ts';
 
@@ -91,6 +92,8 @@ function Inside({ box }: { readonly box: SceneBox }) {
       return <span>{box.pods.length > 0 ? box.pods.map((p) => p.name).join(', ') : 'processes'}</span>;
     case 'conntrack':
       return <span>conntrack</span>;
+    case 'rules':
+      return <Mode netns={box.netns} />;
     case 'external':
       return (
         <>
@@ -110,6 +113,11 @@ function Inside({ box }: { readonly box: SceneBox }) {
     default:
       return null;
   }
+}
+
+/** Which kube-proxy's rules these are, as at the playhead. */
+function Mode({ netns }: { readonly netns: string }) {
+  return <span data-testid="proxy-mode-at">{useLab((s) => proxyModeAt(s, netns))}</span>;
 }
 
 export const Cables = memo(function Cables({ data: { cables } }: NodeProps<CablesNode>) {

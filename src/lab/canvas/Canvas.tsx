@@ -3,6 +3,7 @@ import { type KeyboardEvent, type PointerEvent, type RefObject, useEffect, useMe
 import '@xyflow/react/dist/style.css';
 import type { LabEvent } from '../../protocol/event.ts';
 import type { DeviceView, PodView, Topology } from '../../protocol/view.ts';
+import { browseRules, openNetfilter } from '../shell/actions.ts';
 import { useLab } from '../stores/lab-store.ts';
 import type { Recording } from '../stores/recording.ts';
 import { Box, type BoxNode, Cables, type CablesNode } from './Box.tsx';
@@ -28,7 +29,7 @@ const NO_TOPOLOGY: Topology = {
   problems: [],
 };
 const LAYER: Partial<Record<SceneBox['kind'], number>> = { node: 0 };
-const TAB_STOPS: ReadonlySet<SceneBox['kind']> = new Set(['node', 'pod', 'external']);
+const TAB_STOPS: ReadonlySet<SceneBox['kind']> = new Set(['node', 'pod', 'external', 'rules']);
 
 interface CanvasProps {
   readonly onSend: (fromRef: string, toNetns: string) => void;
@@ -58,7 +59,12 @@ function ClusterMap({ onSend }: CanvasProps) {
     if (event.key !== 'Enter' || !(event.target instanceof HTMLElement)) return;
     const id = event.target.classList.contains('react-flow__node') ? event.target.dataset.id : undefined;
     const box = scene.boxes.find((b) => b.id === id);
-    if (box) inspect(box.netns);
+    if (box) open(box);
+  };
+  const open = (box: SceneBox): void => {
+    if (box.kind === 'hook') openNetfilter(box.netns);
+    else if (box.kind === 'rules') browseRules(box.netns);
+    else if (box.netns !== '') inspect(box.netns);
   };
   return (
     <section ref={host} className="canvas" aria-label="Cluster map" data-testid="canvas" onPointerDown={gesture} onKeyDown={onKeyDown}>
@@ -76,7 +82,7 @@ function ClusterMap({ onSend }: CanvasProps) {
         minZoom={0.1}
         maxZoom={2.5}
         onNodeClick={(_, node) => {
-          if (node.type === 'box' && node.data.box.netns !== '') inspect(node.data.box.netns);
+          if (node.type === 'box') open(node.data.box);
         }}
         onMoveStart={() => host.current?.classList.add('canvas-moving')}
         onMoveEnd={() => host.current?.classList.remove('canvas-moving')}
@@ -102,11 +108,11 @@ function Lit() {
   return (
     <>
       <div
-        className="lit"
+        className={`lit lit-${lit.tone}`}
         style={{ transform: `translate(${lit.x - 3}px, ${lit.y - 3}px)`, width: lit.width + 6, height: lit.height + 6 }}
       />
       {lit.text !== '' && (
-        <div className="lit-text" style={{ transform: `translate(${lit.textAt.x}px, ${lit.textAt.y + 4}px)` }}>
+        <div className={`lit-text lit-${lit.tone}`} style={{ transform: `translate(${lit.textAt.x}px, ${lit.textAt.y + 4}px)` }}>
           {lit.text}
         </div>
       )}
@@ -212,7 +218,7 @@ function useWatching(scene: Scene): void {
   const { recording, axis, position, flow, length } = useLab();
   // biome-ignore lint/correctness/useExhaustiveDependencies: `length` says when the recording grew
   useEffect(() => {
-    useWatched.setState(watch(scene, motionsOf(recording, axis), flow, position, recording.events[position - 1]));
+    useWatched.setState(watch(scene, { motions: motionsOf(recording, axis), events: recording.events, flow, position }));
   }, [scene, recording, axis, flow, position, length]);
 }
 

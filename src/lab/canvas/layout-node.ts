@@ -309,7 +309,11 @@ function layoutRoot(draft: SceneDraft, input: NodeInput, root: Rect, extra: numb
 
   // Between the hooks that it works in, in the room that they leave.
   const room = { from: left + CHIP.PREROUTING, to: right - CHIP.POSTROUTING };
-  const conntrack: Rect = { x: (room.from + room.to - CHIP.conntrack) / 2, y: top + ROOT.hooks + 2, width: CHIP.conntrack, height: 24 };
+  const between = (y: number): Rect => ({ x: (room.from + room.to - CHIP.conntrack) / 2, y: top + y, width: CHIP.conntrack, height: 20 });
+  const rules = between(ROOT.hooks - 13);
+  boxes.push({ ...rules, id: at('rules'), kind: 'rules', netns: node.netns, label: `Netfilter rules on ${node.name}` });
+  lit.set(at('rules'), rules);
+  const conntrack = between(ROOT.hooks + 11);
   boxes.push({ ...conntrack, id: at('conntrack'), kind: 'conntrack', netns: node.netns, label: `Connection tracking on ${node.name}` });
   lit.set(at('conntrack'), conntrack);
   return { x: middle, y: uplinkRect.y + uplinkRect.height };

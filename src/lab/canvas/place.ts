@@ -55,6 +55,10 @@ export function litSpotOfEvent(event: LabEvent): Place | undefined {
       return place(event.netns, 'neighbours');
     case 'conntrack':
       return place(event.netns, 'conntrack');
+    case 'proxySynced':
+      return place(event.netns, 'rules');
+    case 'chain':
+      return place(event.netns, event.data.hook);
     case 'socket':
       return place(event.netns, 'process');
     case 'hook':

@@ -42,5 +42,7 @@ export type BoxKind =
   | { readonly kind: 'hook'; readonly hook: HookName | 'routing' }
   | { readonly kind: 'process'; readonly pods: readonly PodView[] }
   | { readonly kind: 'conntrack' }
+  /** The namespace's rules, with the tool that writes them. */
+  | { readonly kind: 'rules' }
   | { readonly kind: 'external'; readonly external: ExternalView }
   | { readonly kind: 'fleet'; readonly nodes: number; readonly pods: number };

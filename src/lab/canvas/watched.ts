@@ -1,8 +1,9 @@
 import { create } from 'zustand';
+import { natText, verdictText } from '../../explain/rule-sentence.ts';
 import { formatCidr, formatIp, formatMac } from '../../protocol/address.ts';
 import type { LabEvent } from '../../protocol/event.ts';
 import type { Motions } from './motions.ts';
-import { litSpotOfEvent, netnsOfPlace, type Place, spotOfPlace } from './place.ts';
+import { litSpotOfEvent, netnsOfPlace, type Place, place, spotOfPlace } from './place.ts';
 import type { Rect, Scene } from './scene.ts';
 
 /** What stands out on the map at the playhead: the way of the flow so far, and the box in which something just happened. */
@@ -11,14 +12,25 @@ export interface Watched {
   readonly touched: ReadonlySet<string>;
   /** The way, as polylines. */
   readonly ways: readonly string[];
-  readonly lit: (Rect & { readonly text: string; readonly textAt: { readonly x: number; readonly y: number } }) | undefined;
+  readonly lit:
+    | (Rect & { readonly text: string; readonly tone: LitTone; readonly textAt: { readonly x: number; readonly y: number } })
+    | undefined;
 }
+
+type LitTone = 'plain' | 'rule' | 'nat' | 'drop';
 
 export const NOTHING_WATCHED: Watched = { touched: new Set(), ways: [], lit: undefined };
 
 export const useWatched = create<Watched>()(() => NOTHING_WATCHED);
 
-export function watch(scene: Scene, motions: Motions, flow: number, position: number, event: LabEvent | undefined): Watched {
+interface WatchInput {
+  readonly motions: Motions;
+  readonly events: readonly LabEvent[];
+  readonly flow: number;
+  readonly position: number;
+}
+
+export function watch(scene: Scene, { motions, events, flow, position }: WatchInput): Watched {
   const touched = new Set<string>();
   const pairs = new Set<string>();
   const ways = new Set<string>();
@@ -36,7 +48,7 @@ export function watch(scene: Scene, motions: Motions, flow: number, position: nu
       if (path && path.points.length > 1) ways.add(path.points.map((p) => `${p.x},${p.y}`).join(' '));
     }
   }
-  return { touched, ways: [...ways], lit: litOf(scene, event) };
+  return { touched, ways: [...ways], lit: litOf(scene, events, position - 1) };
 }
 
 function touchPlace(touched: Set<string>, at: Place): void {
@@ -47,22 +59,59 @@ function touchPlace(touched: Set<string>, at: Place): void {
   touched.add(device ? `${netns}#dev:${device[1]}` : at);
 }
 
-function litOf(scene: Scene, event: LabEvent | undefined): Watched['lit'] {
-  const at = event && litSpotOfEvent(event);
+/** The hook that a packet's rules and rewrites belong to: the last that it passed in this namespace. */
+function hookOf(events: readonly LabEvent[], index: number): Place | undefined {
+  const { packet, netns } = events[index] as LabEvent;
+  for (let i = index - 1; i >= 0; i--) {
+    const event = events[i] as LabEvent;
+    if (event.type === 'hook' && event.packet === packet && event.netns === netns) return place(netns, event.data.hook);
+  }
+  return undefined;
+}
+
+function litOf(scene: Scene, events: readonly LabEvent[], index: number): Watched['lit'] {
+  const event = events[index];
+  const at = event && (event.type === 'rule' || event.type === 'nat' ? hookOf(events, index) : litSpotOfEvent(event));
   if (!event || !at) return undefined;
   const rect = scene.lit.get(at) ?? rectAround(scene, at);
   if (!rect) return undefined;
   // Below the box; of a pod below the whole pod, whose own lines are close together.
   const pod = scene.boxes.find((box) => box.kind === 'pod' && box.netns === event.netns);
   const below = pod ?? rect;
+  const text = litText(event);
+  const node = scene.boxes.find((box) => box.kind === 'node' && box.netns === event.netns);
   return {
     x: rect.x,
     y: rect.y,
     width: rect.width,
     height: rect.height,
-    text: litText(event),
-    textAt: { x: below.x, y: below.y + below.height },
+    text,
+    tone: toneOf(event),
+    textAt: { x: node ? within(node, below.x, text) : below.x, y: below.y + below.height },
   };
+}
+
+/** Advance of a letter of the label's font, and what its frame takes. */
+const LETTER = 7.85;
+const FRAME = 18;
+
+/** As far to the left as the label needs to end inside its node. */
+const within = (node: Rect, x: number, text: string): number =>
+  Math.max(node.x + 4, Math.min(x, node.x + node.width - text.length * LETTER - FRAME));
+
+function toneOf(event: LabEvent): LitTone {
+  switch (event.type) {
+    case 'nat':
+      return 'nat';
+    case 'rule':
+      return /^(drop|reject)/.test(event.data.action) ? 'drop' : /^(dnat|snat|masq|redirect)/.test(event.data.action) ? 'nat' : 'rule';
+    case 'chain':
+      return /drop|reject/.test(event.data.verdict) ? 'drop' : 'rule';
+    case 'drop':
+      return 'drop';
+    default:
+      return 'plain';
+  }
 }
 
 function rectAround(scene: Scene, at: Place): Rect | undefined {
@@ -114,9 +163,20 @@ export function litText(event: LabEvent): string {
       return `${event.data.fragments} fragments of ${event.data.mtu} bytes`;
     case 'icmpError':
       return 'answers with an ICMP error';
+    case 'nat':
+      return natText(event.data);
+    case 'rule':
+      return `${shortChain(event.data.place.chain)} ${event.data.place.rule || 'policy'}: ${shortChain(event.data.action)}`;
+    case 'chain':
+      return `${event.data.table} ${event.data.chain}: ${verdictText(event.data)}`;
+    case 'proxySynced':
+      return `rules written, ${event.data.mode} mode`;
     case 'hook':
       return event.data.bridged ? 'switched, seen by br_netfilter' : '';
     default:
       return '';
   }
 }
+
+/** A chain's name as far as a label has room for it: `KUBE-SVC-LOLE4I…`. */
+const shortChain = (name: string): string => (name.length > 22 ? `${name.slice(0, 20)}…` : name);

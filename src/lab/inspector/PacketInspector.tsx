@@ -1,8 +1,10 @@
 import { packetText } from '../../explain/packet-text.ts';
+import { natText } from '../../explain/rule-sentence.ts';
 import { useLab } from '../stores/lab-store.ts';
 import { frameBefore, framedAt } from './at-playhead.ts';
 import './inspector.css';
 import { changesOf, type Layer, layersOf } from './layers.ts';
+import { Rewrite } from './Rewrite.tsx';
 
 /** The packet at the playhead, layer by layer, and what the last step changed in it. */
 export function PacketInspector() {
@@ -28,6 +30,11 @@ export function PacketInspector() {
           )}
         </p>
       </div>
+      {event.type === 'nat' && (
+        <div className="inspector-rewrite">
+          <Rewrite data={event.data} caption={natText(event.data)} />
+        </div>
+      )}
       {layers.map((layer) => (
         <LayerFields key={layer.name} layer={layer} changes={changes} />
       ))}

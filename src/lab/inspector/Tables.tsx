@@ -1,10 +1,12 @@
 import { useEffect, useMemo, useState } from 'react';
 import { viewAt } from '../../protocol/fold.ts';
 import type { NetnsView, Topology } from '../../protocol/view.ts';
+import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
 import { formatTime } from '../timeline/format.ts';
 import { eventAt } from './at-playhead.ts';
 import './inspector.css';
+import { Rules } from './Rules.tsx';
 import { type TableText, tableRows } from './table-rows.ts';
 
 /** A list of choices longer than this is no list; the map and the palette reach the rest. */
@@ -13,8 +15,9 @@ const CHOICES_MAX = 400;
 /** Tables whose rows are one long line each; they wrap. */
 const LONG: ReadonlySet<string> = new Set(['Routes', 'Conntrack', 'Sysctls']);
 
-/** Every table of one namespace as it is at the playhead. */
+/** One namespace: its tables as they are at the playhead, or its rules. */
 export function Tables() {
+  const shown = useScreen((s) => s.tables);
   const chosen = useLab((s) => s.netns);
   const recording = useLab((s) => s.recording);
   const position = useLab((s) => s.position);
@@ -26,9 +29,10 @@ export function Tables() {
   const tables = id === undefined ? undefined : state.netns.get(id);
   const asked = useAsked(tables ? undefined : id);
   const view = tables ? viewAt(tables, state.timeNs) : asked;
+  const rules = view?.ruleTables.reduce((sum, table) => sum + table.rules, 0) ?? 0;
   const choices = useMemo(() => choicesOf(topology), [topology]);
   return (
-    <div className="inspector" data-testid="tables">
+    <div className={shown === 'rules' ? 'inspector inspector-rules' : 'inspector'} data-testid="tables">
       <div className="inspector-head">
         <select
           className="field"
@@ -45,11 +49,31 @@ export function Tables() {
             </option>
           ))}
         </select>
+        <fieldset className="segments inspector-segments">
+          <legend className="visually-hidden">What of it</legend>
+          {(['tables', 'rules'] as const).map((part) => (
+            <button
+              key={part}
+              type="button"
+              aria-pressed={shown === part}
+              data-testid={`tables-${part}`}
+              onClick={() => useScreen.getState().showTables(part)}
+            >
+              {part === 'tables' ? 'Tables' : `Rules ${rules}`}
+            </button>
+          ))}
+        </fieldset>
         <p className="inspector-place">
-          {tables ? `as at t = ${formatTime(state.timeNs)}` : 'as the engine holds it now: no packet has come here yet'}
+          {shown === 'rules'
+            ? 'rules and counters as they are now'
+            : tables
+              ? `as at t = ${formatTime(state.timeNs)}`
+              : 'as the engine holds it now: no packet has come here yet'}
         </p>
       </div>
-      {view ? (
+      {shown === 'rules' && id !== undefined ? (
+        <Rules key={id} netns={id} />
+      ) : view ? (
         tableRows(view, state.timeNs).map((table) => <Table key={table.title} table={table} />)
       ) : (
         <p className="empty">No tables to show.</p>

@@ -1,7 +1,9 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type RefObject, useEffect, useRef } from 'react';
+import type { EventType } from '../../protocol/event.ts';
+import { openNetfilter } from '../shell/actions.ts';
 import { useLab } from '../stores/lab-store.ts';
-import { type Hop, placeTitle, type Row } from './hops.ts';
+import { costText, type Hop, placeTitle, type Row } from './hops.ts';
 
 /** From here on only the rows in sight are in the document. One exchange across nodes has some 300 and is scrolled as it is. */
 const VIRTUAL_FROM = 600;
@@ -92,6 +94,9 @@ function RowView({ row, rows, current }: RowProps) {
   return <HopButton hop={row.hop} rows={rows} current={current} />;
 }
 
+/** Events that are part of a walk through rules. */
+const WALKED: ReadonlySet<EventType> = new Set(['rule', 'chain', 'nat']);
+
 const hopsOf = (rows: readonly Row[]): readonly Hop[] => rows.flatMap((row) => (row.type === 'hop' ? [row.hop] : []));
 
 /** One hop. The list is one stop of the Tab key, at its current hop; up and down move from there. */
@@ -116,22 +121,34 @@ function HopButton({ hop, rows, current }: { readonly hop: Hop; readonly rows: r
     const next = hops[hops.findIndex((h) => h.index === hop.index) + (event.key === 'ArrowDown' ? 1 : -1)];
     if (next) seek(next.index + 1);
   };
+  const cost = hop.rules ? costText(hop.rules) : '';
+  const hasWalk = cost !== '' || WALKED.has(hop.event.type);
   return (
-    <button
-      ref={button}
-      type="button"
-      tabIndex={isStop ? 0 : -1}
-      className={`hop hop-${kind}${ahead ? ' hop-ahead' : ''}`}
-      data-testid="journey-hop"
-      data-seq={hop.event.seq}
-      data-index={hop.index}
-      data-type={hop.event.type}
-      aria-current={isCurrent ? 'step' : undefined}
-      onClick={() => seek(hop.index + 1)}
-      onKeyDown={onKeyDown}
-    >
-      <span className="hop-title">{title}</span>
-      {isCurrent && detail !== '' && <span className="hop-detail">{detail}</span>}
-    </button>
+    <>
+      <button
+        ref={button}
+        type="button"
+        tabIndex={isStop ? 0 : -1}
+        className={`hop hop-${kind}${ahead ? ' hop-ahead' : ''}`}
+        data-testid="journey-hop"
+        data-seq={hop.event.seq}
+        data-index={hop.index}
+        data-type={hop.event.type}
+        aria-current={isCurrent ? 'step' : undefined}
+        onClick={() => seek(hop.index + 1)}
+        onKeyDown={onKeyDown}
+      >
+        <span className="hop-title">
+          {title}
+          {cost !== '' && <span className="hop-cost">{cost}</span>}
+        </span>
+        {isCurrent && detail !== '' && <span className="hop-detail">{detail}</span>}
+      </button>
+      {isCurrent && hasWalk && (
+        <button type="button" className="hop-walk" data-testid="open-walk" title="Netfilter (N)" onClick={() => openNetfilter()}>
+          Show the rule walk
+        </button>
+      )}
+    </>
   );
 }

@@ -1,6 +1,7 @@
+import type { EventType, ProxyMode } from '../../protocol/event.ts';
 import type { Topology } from '../../protocol/view.ts';
 import { applyShare } from '../share/share.ts';
-import { sendNext } from '../shell/actions.ts';
+import { browseRules, openNetfilter, sendNext, switchMode } from '../shell/actions.ts';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
 
@@ -11,10 +12,13 @@ export interface Command {
   readonly run: () => void;
 }
 
+const MODES: readonly ProxyMode[] = ['iptables', 'nftables', 'ipvs'];
+
 /** Found by their title; nodes and pods after everything that can be done. */
 export function commandsOf(topology: Topology | undefined): readonly Command[] {
   const lab = useLab.getState();
   const screen = useScreen.getState();
+  const nodes = topology?.nodes ?? [];
   const places = topology ? [...topology.nodes, ...topology.externals, ...topology.pods.filter((p) => !p.hostNetwork)] : [];
   return [
     { title: 'Send a packet', note: 'Space', run: sendNext },
@@ -25,11 +29,25 @@ export function commandsOf(topology: Topology | undefined): readonly Command[] {
     { title: 'Next drop', note: 'timeline', run: nextDrop },
     { title: 'Show the journey', note: 'panel', run: () => lab.show('journey') },
     { title: 'Show the packet', note: 'panel', run: () => lab.show('packet') },
+    { title: 'Netfilter: the rule walk of the packet', note: 'N', run: () => openNetfilter() },
+    { title: 'Show the map', note: 'N', run: () => screen.showStage('map') },
+    { title: screen.services ? 'Hide Services on the map' : 'Services on the map', note: 'S', run: screen.toggleServices },
+    { title: 'Show the Services', note: 'panel', run: () => lab.show('services') },
+    ...MODES.map((mode): Command => ({ title: `kube-proxy: ${mode} mode`, note: 'proxy mode', run: () => void switchMode(mode) })),
+    { title: 'Next rewrite (NAT)', note: 'timeline', run: nextRewrite },
     { title: 'Show the tables', note: 'panel', run: () => lab.show('tables') },
     { title: 'Edit manifests', note: 'drawer', run: () => screen.open('manifests') },
     { title: 'Share: copy the link', note: 'link', run: () => void applyShare() },
     { title: screen.theme === 'dark' ? 'Light theme' : 'Dark theme', note: 'T', run: screen.toggleTheme },
     { title: 'Keys', note: '?', run: () => screen.open('shortcuts') },
+    ...nodes.map(({ netns }): Command => ({ title: `Rules of ${netns.replace('/', ' ')}`, note: 'rules', run: () => browseRules(netns) })),
+    ...(topology?.services ?? []).map(
+      ({ namespace, name }): Command => ({
+        title: `Service ${namespace}/${name}`,
+        note: 'service',
+        run: () => lab.lookAtService(`${namespace}/${name}`),
+      }),
+    ),
     ...places.map(
       ({ netns }): Command => ({
         title: netns.replace('/', ' '),
@@ -40,9 +58,12 @@ export function commandsOf(topology: Topology | undefined): readonly Command[] {
   ];
 }
 
-function nextDrop(): void {
+const nextDrop = (): void => next('drop', 'Nothing was dropped from here to the end of the recording.');
+const nextRewrite = (): void => next('nat', 'Nothing is rewritten from here to the end of the recording.');
+
+function next(type: EventType, otherwise: string): void {
   const { recording, position, seek } = useLab.getState();
-  const index = recording.events.findIndex((event, i) => i >= position && event.type === 'drop');
+  const index = recording.events.findIndex((event, i) => i >= position && event.type === type);
   if (index >= 0) seek(index + 1);
-  else useLab.setState({ notice: 'Nothing was dropped from here to the end of the recording.' });
+  else useLab.setState({ notice: otherwise });
 }

@@ -18,18 +18,32 @@ import { Shortcuts } from './Shortcuts.tsx';
 import { Booting, Crashed } from './States.tsx';
 import { useScreen } from './screen-store.ts';
 
+const NetfilterView = lazy(() => import('../netfilter/NetfilterView.tsx'));
 const ManifestsDrawer = lazy(() => import('../manifests/ManifestsDrawer.tsx'));
 
 export function App() {
   const phase = useLab((s) => s.phase);
   const overlay = useScreen((s) => s.overlay);
+  const stage = useScreen((s) => s.stage);
   useKeys();
   if (phase === 'crashed') return <Crashed />;
   return (
     <div className="app">
       <Header />
       <main className="stage" aria-label="Cluster">
-        {phase === 'booting' ? <Booting /> : <Canvas onSend={sendDragged} />}
+        {phase === 'booting' ? (
+          <Booting />
+        ) : (
+          // The map keeps its place and its zoom while something else is looked at.
+          <div className="stage-map" inert={stage !== 'map'}>
+            <Canvas onSend={sendDragged} />
+          </div>
+        )}
+        {stage === 'netfilter' && (
+          <Suspense fallback={null}>
+            <NetfilterView />
+          </Suspense>
+        )}
         <Hint />
         <Notice />
       </main>

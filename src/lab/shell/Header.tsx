@@ -1,6 +1,7 @@
-import { Braces, Command, Moon, Send, Sun } from 'lucide-react';
+import { Braces, Command, Moon, Send, Sun, Waypoints } from 'lucide-react';
 import { ShareButton } from '../share/ShareButton.tsx';
 import { useLab } from '../stores/lab-store.ts';
+import { ModeSwitch } from './ModeSwitch.tsx';
 import { useScreen } from './screen-store.ts';
 
 export function Header() {
@@ -8,6 +9,8 @@ export function Header() {
   const ready = useLab((s) => s.phase === 'ready');
   const theme = useScreen((s) => s.theme);
   const open = useScreen((s) => s.open);
+  const services = useScreen((s) => s.services);
+  const toggleServices = useScreen((s) => s.toggleServices);
   const toggleTheme = useScreen((s) => s.toggleTheme);
   const themeLabel = theme === 'dark' ? 'Light theme' : 'Dark theme';
   return (
@@ -16,6 +19,18 @@ export function Header() {
       <p className="scenario-title" data-testid="scenario-title" title={title}>
         {title}
       </p>
+      <ModeSwitch />
+      <button
+        type="button"
+        className="button header-services"
+        aria-pressed={services}
+        title="Services over the map (S)"
+        data-testid="toggle-services"
+        disabled={!ready}
+        onClick={toggleServices}
+      >
+        <Waypoints size={16} aria-hidden="true" /> Services
+      </button>
       <button type="button" className="button button-primary" data-testid="open-send" disabled={!ready} onClick={() => open('send')}>
         <Send size={16} aria-hidden="true" /> Send
       </button>

@@ -13,6 +13,8 @@ export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
   ['→  ←', 'Step to the next or the previous event'],
   ['Home  End', 'To the start or the end of the recording'],
   ['Ctrl K', 'Command palette'],
+  ['N', 'Netfilter: the rules that the packet walks through, or back to the map'],
+  ['S', 'Services over the map'],
   ['T', 'Light or dark'],
   ['?', 'This list'],
 ];
@@ -53,6 +55,12 @@ function actionOf(key: string): (() => void) | undefined {
       return () => lab.seek(0);
     case 'End':
       return () => lab.seek(lab.length);
+    case 'n':
+    case 'N':
+      return () => screen.showStage(screen.stage === 'map' ? 'netfilter' : 'map');
+    case 's':
+    case 'S':
+      return screen.toggleServices;
     case 't':
     case 'T':
       return screen.toggleTheme;

@@ -2,13 +2,23 @@ import { create } from 'zustand';
 
 export type Overlay = 'send' | 'manifests' | 'palette' | 'shortcuts';
 export type Theme = 'light' | 'dark';
+/** What fills the middle: the map of the cluster, or the rules that a packet walks through. */
+export type Stage = 'map' | 'netfilter';
 
 interface ScreenStore {
   readonly overlay: Overlay | undefined;
   readonly theme: Theme;
+  readonly stage: Stage;
+  /** Services are drawn over the map. */
+  readonly services: boolean;
+  /** What the namespace inspector lists. */
+  readonly tables: 'tables' | 'rules';
   open(overlay: Overlay): void;
   close(): void;
   toggleTheme(): void;
+  showStage(stage: Stage): void;
+  toggleServices(): void;
+  showTables(tables: 'tables' | 'rules'): void;
 }
 
 const THEME_KEY = 'hoplab.theme';
@@ -17,6 +27,12 @@ const THEME_KEY = 'hoplab.theme';
 export const useScreen = create<ScreenStore>()((set, get) => ({
   overlay: undefined,
   theme: document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light',
+  stage: 'map',
+  services: false,
+  tables: 'tables',
+  showTables: (tables) => set({ tables }),
+  showStage: (stage) => set({ stage }),
+  toggleServices: () => set({ services: !get().services, stage: 'map' }),
   open: (overlay) => set({ overlay }),
   close: () => set({ overlay: undefined }),
   toggleTheme() {

@@ -137,8 +137,13 @@ export function markOf(event: LabEvent): Mark {
     case 'process':
     case 'flowEnded':
       return { colour: 'process', height: 18 };
+    case 'nat':
+      return { colour: 'nat', height: 20 };
     case 'conntrack':
+    case 'rule':
       return { colour: 'nat', height: 9 };
+    case 'chain':
+      return /drop|reject/.test(event.data.verdict) ? { colour: 'drop', height: 14 } : { colour: 'nat', height: 6 };
     case 'neighbour':
     case 'bridge':
       return { colour: 'arp', height: 11 };
@@ -148,6 +153,7 @@ export function markOf(event: LabEvent): Mark {
     case 'deviceChanged':
     case 'routeChanged':
     case 'sysctlChanged':
+    case 'proxySynced':
       return { colour: 'table', height: 6 };
     default:
       if (event.frame?.payload.type === 'arp') return { colour: 'arp', height: 11 };

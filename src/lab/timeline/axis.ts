@@ -27,6 +27,10 @@ const STEP_BEATS: Partial<Record<EventType, number>> = {
   route: 0.7,
   forward: 0.45,
   hook: 0.4,
+  // A rewrite is what a Service is about: long enough to read it.
+  nat: 2.2,
+  rule: 0.3,
+  chain: 0.2,
   deliver: 0.7,
   drop: 1,
   queued: 0.6,

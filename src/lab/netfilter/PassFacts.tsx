@@ -1,0 +1,83 @@
+import { natText } from '../../explain/rule-sentence.ts';
+import { formatIp } from '../../protocol/address.ts';
+import type { ConntrackTuple, ConntrackView } from '../../protocol/event.ts';
+import { Rewrite } from '../inspector/Rewrite.tsx';
+import { useLab } from '../stores/lab-store.ts';
+import { type Connection, type Pass, rewritesOf } from './passes.ts';
+
+/** Beside the walk: what was rewritten, the connection that it belongs to, and why it is done here. */
+export function PassFacts({ pass, connection }: { readonly pass: Pass; readonly connection: Connection }) {
+  const events = useLab((s) => s.recording.events);
+  const rewrites = rewritesOf(events, pass);
+  const { entry } = connection;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+    <section className="facts" aria-label="What came of it" tabIndex={0}>
+      <h3>Before and after</h3>
+      {rewrites.length === 0 && <p>Nothing is rewritten here.</p>}
+      {rewrites.map((event) => (
+        <Rewrite key={event.seq} data={event.data} caption={natText(event.data)} />
+      ))}
+      {entry && (
+        <>
+          <h3>{connection.state === 'new' ? 'Connection made here' : 'Its connection'}</h3>
+          <Entry entry={entry} />
+          <p>{whatNext(connection, rewrites.length > 0)}</p>
+        </>
+      )}
+      {rewrites.some((event) => event.data.manip === 'destination' && !event.data.undo) && (
+        <>
+          <h3>Why here</h3>
+          <p>
+            The destination has to change before the routing decision; otherwise the node would look up a route to an address that no device
+            has.
+          </p>
+        </>
+      )}
+      {rewrites.some((event) => event.data.manip === 'source' && !event.data.undo) && (
+        <>
+          <h3>Why here</h3>
+          <p>The source changes last, when it is known by which device the packet leaves.</p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function whatNext(connection: Connection, rewritten: boolean): string {
+  if (connection.state === 'known')
+    return rewritten
+      ? 'This entry did the rewriting. The nat table was not asked: it sees the first packet of a connection only.'
+      : 'The nat table was not asked: it sees the first packet of a connection only.';
+  return rewritten
+    ? 'From now on this entry translates both directions. No later packet of the connection, and no reply, sees the nat table again.'
+    : 'No later packet of this connection, and no reply, will see the nat table.';
+}
+
+/** An entry as `conntrack -L` has it, in two lines. */
+function Entry({ entry }: { readonly entry: ConntrackView }) {
+  return (
+    <dl className="entry">
+      <div>
+        <dt>entry {entry.id}</dt>
+        <dd>
+          {entry.state ?? 'no state'} {!entry.seenReply && <span className="badge badge-new">UNREPLIED</span>}
+          {entry.assured && <span className="badge badge-known">ASSURED</span>}
+        </dd>
+      </div>
+      <div>
+        <dt>original</dt>
+        <dd>{tuple(entry.original)}</dd>
+      </div>
+      <div>
+        <dt>reply</dt>
+        <dd>{tuple(entry.reply)}</dd>
+      </div>
+    </dl>
+  );
+}
+
+function tuple(t: ConntrackTuple): string {
+  const [from, to] = [formatIp(t.src), formatIp(t.dst)];
+  return t.protocol === 1 ? `${from} > ${to}` : `${from}:${t.srcPort} > ${to}:${t.dstPort}`;
+}
