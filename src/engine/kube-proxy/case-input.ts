@@ -1,0 +1,96 @@
+import type { Cidr, IpAddress } from '../../protocol/address.ts';
+import { familyOf, type IpFamily, parseCidrSloppy, parseIpSloppy } from './addresses.ts';
+import { type CaseObjects, readObjects } from './case-objects.ts';
+import type { JsonReader } from './json-reader.ts';
+import type { ProxyConfig, ProxyNode } from './model.ts';
+
+/** What a case says about the machine, the settings and the objects: everything that rules follow from. */
+export interface CaseInput {
+  readonly id: string;
+  readonly proxyMode: 'iptables' | 'nftables';
+  readonly node: ProxyNode;
+  readonly config: ProxyConfig;
+  readonly objects: CaseObjects;
+}
+
+/** topology.kubernetes.io/zone, core/v1's LabelTopologyZone. */
+const ZONE_LABEL = 'topology.kubernetes.io/zone';
+/** iptables.masqueradeBit 14. */
+const DEFAULT_MARK = 0x4000;
+
+/** Reads the part that all forms of cases have; throws BadInput. */
+export function readCaseInput(entry: JsonReader): CaseInput {
+  const settings = entry.at('settings');
+  const family = settings.at('ipFamily').optional((reader) => reader.oneOf('IPv4', 'IPv6')) ?? 'IPv4';
+  return {
+    id: entry.at('id').text(),
+    proxyMode: entry.at('proxyMode').oneOf('iptables', 'nftables'),
+    node: readNode(entry.at('node'), family),
+    config: readConfig(settings, entry.at('node'), family),
+    objects: readObjects(entry.at('objects')),
+  };
+}
+
+const address = (reader: JsonReader): IpAddress => parseIpSloppy(reader.text()) ?? reader.fail('an IP address');
+const cidr = (reader: JsonReader): Cidr => parseCidrSloppy(reader.text()) ?? reader.fail('a CIDR');
+const cidrText = (reader: JsonReader): string => {
+  if (reader.text() !== 'primary') cidr(reader);
+  return reader.text();
+};
+const flag = (reader: JsonReader, otherwise: boolean): boolean => reader.optional((present) => present.boolean()) ?? otherwise;
+
+function readNode(node: JsonReader, family: IpFamily): ProxyNode {
+  const addresses = node.at('ips').items().map(address);
+  const primary = node.at('primaryIP').optional(address);
+  const primaryAddress =
+    primary !== undefined && familyOf(primary) === family ? primary : addresses.find((candidate) => familyOf(candidate) === family);
+  if (primaryAddress === undefined) return node.at('ips').fail(`an ${family} address of the node`);
+  const label = node.at('labels').at(ZONE_LABEL);
+  return {
+    name: node.at('name').text(),
+    addresses,
+    primaryAddress,
+    zone: (node.at('zone').present ? node.at('zone') : label).optional((reader) => reader.text()),
+  };
+}
+
+function readConfig(settings: JsonReader, node: JsonReader, family: IpFamily): ProxyConfig {
+  const randomFully = settings.at('iptablesHasRandomFully');
+  return {
+    family,
+    masqueradeAll: flag(settings.at('masqueradeAll'), false),
+    masqueradeMark: settings.at('masqueradeMark').optional(readMark) ?? DEFAULT_MARK,
+    detectLocalCidr: readDetector(settings.at('detectLocal'), node.at('localTraffic').at(family.toLowerCase())),
+    nodePortAddresses: settings.at('nodePortAddresses').items().map(cidrText),
+    localhostNodePorts: flag(settings.at('localhostNodePorts'), true),
+    conntrackTcpBeLiberal: flag(settings.at('conntrackTCPBeLiberal'), false),
+    nfacctCounters: settings.at('nfacctCounters').texts(),
+    randomFully: flag(randomFully.present ? randomFully : settings.at('randomFully'), false),
+    serviceCidrs: settings.at('serviceCIDRs').items().map(cidrText),
+    syncPeriodNs: settings.at('syncPeriod').optional(readDurationNs),
+  };
+}
+
+function readMark(reader: JsonReader): number {
+  if (typeof reader.value === 'number') return reader.integer(1, 0xffffffff);
+  const value = /^(0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(reader.text()) ? Number(reader.text()) : 0;
+  return value >= 1 && value <= 0xffffffff ? value : reader.fail('a mark of 32 bits');
+}
+
+function readDetector(detector: JsonReader, ofNode: JsonReader): Cidr | undefined {
+  if (!detector.present) return ofNode.optional(cidr);
+  const mode = detector.object().at('mode').oneOf('ClusterCIDR', 'NodeCIDR', 'None');
+  if (mode === 'None') return undefined;
+  return cidr(detector.at('cidr').present ? detector.at('cidr') : ofNode);
+}
+
+const UNITS: Readonly<Record<string, number>> = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6 };
+
+/** Seconds as a number, or a duration such as `30s` or `1m30s`. */
+function readDurationNs(reader: JsonReader): number {
+  if (typeof reader.value === 'number') return reader.value >= 0 ? reader.value * 1e9 : reader.fail('a duration');
+  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(reader.text())) reader.fail('a duration such as 30s');
+  let total = 0;
+  for (const [, count, unit] of reader.text().matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(count) * (UNITS[unit as string] ?? 0);
+  return total;
+}
