@@ -23,6 +23,11 @@ const spec = fc.oneof(
   podSpec,
   fc.record({ replicas: port, template: fc.record({ spec: podSpec }) }),
   fc.record({ ports: fc.array(fc.record({ port, targetPort: fc.constantFrom<unknown>('http', '', 80) }), { maxLength: 2 }) }),
+  fc.record({
+    sessionAffinity: fc.constantFrom<unknown>('None', 'ClientIP', 'client', undefined),
+    externalTrafficPolicy: fc.constantFrom<unknown>('Local', 'local', undefined),
+    proxyMode: fc.constantFrom<unknown>('nftables', 'userspace', undefined),
+  }),
   fc.jsonValue(),
 );
 const metadata = fc.oneof(
@@ -43,6 +48,10 @@ it.each([...Object.entries(SCHEMAS), ['any object', ANY_OBJECT] as const])('the 
     metadata,
     spec,
     status,
+    addressType: fc.constantFrom<unknown>('IPv4', 'IPv4', 'IP', undefined),
+    endpoints: fc.constantFrom<unknown>(undefined, [{ addresses: ['10.0.0.1'] }], [{ addresses: [] }], [{}]),
+    subsets: fc.constantFrom<unknown>(undefined, [{ addresses: [{ ip: '10.0.0.1' }] }], [{ addresses: [{}] }]),
+    mode: fc.constantFrom<unknown>(undefined, '', 'ipvs', 'userspace'),
   });
   fc.assert(
     fc.property(fc.oneof(objects, fc.jsonValue()), (value) => void expect(accepts(value)).toBe(schema.safeParse(value).success)),

@@ -66,6 +66,26 @@ describe('a file for a link', () => {
     expect(loadCluster([{ name: 'a.yaml', text: compact(text) }])).toEqual(loadCluster([{ name: 'a.yaml', text }]));
   });
 
+  it('keeps of a pod\u2019s conditions what makes it not ready', () => {
+    const conditions = [
+      { type: 'PodScheduled', status: 'True' },
+      { type: 'Ready', status: 'False', lastTransitionTime: '2024-01-31T00:00:00Z' },
+    ];
+    const service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web' },
+      spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
+    };
+    const items = [{ ...PRINTED_POD, status: { ...PRINTED_POD.status, conditions } }, service];
+    const text = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+    expect(compact(text)).toContain('Ready');
+    expect(compact(text)).not.toMatch(/PodScheduled|lastTransitionTime/);
+    const plan = loadCluster([{ name: 'a.yaml', text: compact(text) }]);
+    expect(plan.ok && plan.value.services[1]?.endpoints.map((endpoint) => endpoint.ready)).toEqual([false]);
+    expect(compact(compact(text))).toBe(compact(text));
+  });
+
   it.each([
     ['a document', SECRET, WITHOUT_DATA],
     ['a List', { apiVersion: 'v1', kind: 'List', items: [SECRET] }, { apiVersion: 'v1', kind: 'List', items: [WITHOUT_DATA] }],

@@ -267,6 +267,93 @@ describe('what contradicts itself has a place and a message', () => {
   });
 });
 
+describe('Services', () => {
+  const service = (spec: string): string => `apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n${spec}\n`;
+  const traffic = (to: string): string =>
+    `apiVersion: hoplab.dev/v1\nkind: Scenario\nspec:\n  traffic:\n    - { from: external, to: "${to}" }\n`;
+
+  it.each([
+    ['sessionAffinity: client', 'spec.sessionAffinity', 'expected one of None, ClientIP'],
+    ['externalTrafficPolicy: local', 'spec.externalTrafficPolicy', 'expected one of Cluster, Local'],
+    ['sessionAffinityConfig: { clientIP: { timeoutSeconds: 0 } }', 'spec.sessionAffinityConfig.clientIP.timeoutSeconds', 'from 1 to 86400'],
+    ['clusterIP: 10.43.0.1', 'spec.clusterIP', 'not in the Service network'],
+  ])('with %s have their line', (field, path, message) => {
+    expect(errorsOf(service(`  ports: [{ port: 80 }]\n  ${field}`))).toMatchObject([
+      { file: 'file-1.yaml', line: 7, object: 'Service default/web', field: path, message: expect.stringContaining(message) },
+    ]);
+  });
+
+  it('that take one node port point to each other', () => {
+    const web = service('  type: NodePort\n  ports:\n    - port: 80\n      nodePort: 30080');
+    expect(errorsOf(web, web.replace('name: web', 'name: api'))).toMatchObject([
+      {
+        file: 'file-2.yaml',
+        line: 9,
+        field: 'spec.ports[0].nodePort',
+        message: expect.stringContaining('Service default/web in file-1.yaml line 9'),
+      },
+    ]);
+  });
+
+  it.each(['svc/default/web:80', '10.96.1.1:80', 'http://10.96.1.1/'])('can be where traffic goes: %s', (to) => {
+    const plan = planOf(service('  ports: [{ port: 80 }]'), traffic(to));
+    expect(plan.traffic).toMatchObject([{ from: 'external', to }]);
+  });
+
+  it('that are not there get no traffic, and the right one is proposed', () => {
+    const plan = planOf(service('  ports: [{ port: 80 }]'), traffic('svc/shop/web:80'));
+    expect(plan.traffic).toEqual([]);
+    expect(plan.problems).toContainEqual(
+      expect.objectContaining({
+        severity: 'warning',
+        message: expect.stringMatching(/no Service shop\/web.*did you mean svc\/default\/web\?/),
+      }),
+    );
+  });
+});
+
+describe('kube-proxy\u2019s configuration', () => {
+  const configMap = (name: string, key: string, text: string): string =>
+    `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\n  namespace: kube-system\ndata:\n  ${key}: |\n${text.replaceAll(/^/gm, '    ')}\n`;
+  const proxy = (fields: string): string => `apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n${fields}`;
+
+  it('may be a document, and a Scenario has the last word on the mode', () => {
+    expect(planOf(proxy('mode: nftables')).proxy.mode).toBe('nftables');
+    const scenario = 'apiVersion: hoplab.dev/v1\nkind: Scenario\nspec: { proxyMode: ipvs }\n';
+    expect(planOf(proxy('mode: nftables'), scenario)).toMatchObject({ proxy: { mode: 'ipvs' }, problems: [] });
+    expect(planOf(pod('a')).proxy.mode).toBe('iptables');
+  });
+
+  it('may be text in the ConfigMaps of kubeadm', () => {
+    const plan = planOf(
+      configMap(
+        'kube-proxy',
+        'config.conf',
+        proxy('mode: ""\nclusterCIDR: 10.9.0.0/16\nnodePortAddresses: null\niptables: { masqueradeAll: true }'),
+      ),
+      configMap(
+        'kubeadm-config',
+        'ClusterConfiguration',
+        'apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: { serviceSubnet: 10.43.0.0/16 }',
+      ),
+    );
+    expect(plan).toMatchObject({ proxy: { mode: 'iptables', iptables: { masqueradeAll: true } }, notModelled: [], problems: [] });
+    expect(plan.proxy.clusterCidr && formatCidr(plan.proxy.clusterCidr)).toBe('10.9.0.0/16');
+    expect(plan.services[0]?.clusterIp).toBe('10.43.0.1');
+  });
+
+  it('that is wrong there has the line of the text', () => {
+    expect(errorsOf(configMap('kube-proxy', 'config.conf', proxy('mode: userspace')))).toMatchObject([
+      { line: 7, object: 'KubeProxyConfiguration', field: 'mode', message: expect.stringContaining('iptables, nftables, ipvs') },
+    ]);
+  });
+
+  it('is not looked for in other ConfigMaps, and one that is no YAML is only kept', () => {
+    for (const text of [configMap('mine', 'config.conf', proxy('mode: ipvs')), configMap('kube-proxy', 'config.conf', 'a: [')])
+      expect(planOf(text)).toMatchObject({ proxy: { mode: 'iptables' }, notModelled: [{ kind: 'ConfigMap' }] });
+  });
+});
+
 describe('objects that are data already', () => {
   it('give the same plan as their text', () => {
     const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' }, spec: { containers: [{ name: 'web', image: 'nginx' }] } };
@@ -292,7 +379,7 @@ describe('objects that are data already', () => {
   it('never make it throw', () => {
     const objects = fc.record({
       apiVersion: fc.constantFrom('v1', 'apps/v1', 'batch/v1'),
-      kind: fc.constantFrom('Pod', 'Node', 'Service', 'Deployment', 'Job'),
+      kind: fc.constantFrom('Pod', 'Node', 'Service', 'Endpoints', 'Deployment', 'Job'),
       metadata: fc.oneof(fc.constant({ name: 'a' }), fc.jsonValue()),
       spec: fc.oneof(fc.constant({ containers: [{ name: 'a' }] }), fc.jsonValue()),
     });

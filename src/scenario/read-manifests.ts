@@ -6,6 +6,7 @@ import type { SourceFile } from '../protocol/engine.ts';
 import type { Problem } from '../protocol/view.ts';
 import { readBlockYaml } from './block-yaml.ts';
 import { checkObject, expectation } from './check-object.ts';
+import { configurationIn } from './kubeadm-config-maps.ts';
 import { binaryOffset, type Chunk, cutAtLostMarkers, isBlank, SourceText } from './source-text.ts';
 import { DEPTH_MAX, dropNulls, offsetAt, parseTrees, type TextError, valueOfTree } from './yaml-tree.ts';
 
@@ -176,7 +177,18 @@ class ManifestReader {
     }
     const apiObject = object as ApiObject & { readonly items?: unknown };
     if (apiObject.kind.endsWith('List') && Array.isArray(apiObject.items)) this.list(apiObject, apiObject.items, origin, listDepth);
-    else if (checkObject(apiObject, this.problems)) this.objects.push(apiObject);
+    else if (checkObject(apiObject, this.problems)) this.object(apiObject, origin);
+  }
+
+  /** Of a ConfigMap that kubeadm keeps a configuration in, that configuration is what counts. */
+  private object(object: ApiObject, origin: Origin): void {
+    const found = configurationIn(object, (text) => readDocuments({ name: origin.source.name, text }));
+    if (!found) {
+      this.objects.push(object);
+      return;
+    }
+    this.origins.set(found.configuration, { ...origin, path: [...origin.path, 'data', found.key] });
+    if (checkObject(found.configuration, this.problems)) this.objects.push(found.configuration);
   }
 
   /** `kind: List`, and lists of one kind as the API itself answers, whose items leave out their kind. */

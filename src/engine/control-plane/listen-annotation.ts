@@ -14,6 +14,7 @@ import type { ListenPlan } from './plan.ts';
  *
  * The container's name may be left out in a pod with one container. A container that is named here
  * listens exactly there, whatever its `ports` say; one that is not keeps its ports. Spaces are free.
+ * The lab's other annotations of pods, about their readiness, are in readiness.ts.
  */
 export const LISTEN_ANNOTATION = 'hoplab.dev/listen';
 
