@@ -1,5 +1,5 @@
 import type { Rule, TablePatch } from '../../netfilter/iptables/model.ts';
-import { compareText } from '../ordered-map.ts';
+import { compareText } from '../compare-text.ts';
 import { NODE_PORTS, SERVICES } from './chains.ts';
 import { restoreText, ruleText } from './restore-text.ts';
 

@@ -1,10 +1,10 @@
 import type { Rule, TablePatch } from '../../netfilter/iptables/model.ts';
 import { isLoopback } from '../addresses.ts';
+import { compareText } from '../compare-text.ts';
 import { type ConntrackCleanup, conntrackCleanup } from '../conntrack-cleanup.ts';
 import { type HealthCheck, healthChecks } from '../health-check.ts';
 import type { ProxyChanges, ProxyConfig, ProxyNode } from '../model.ts';
 import { type NodePortAddresses, nodePortAddresses } from '../node-port-addresses.ts';
-import { OrderedMap } from '../ordered-map.ts';
 import type { ServicePortInfo } from '../service-port.ts';
 import { ProxyState } from '../state.ts';
 import { type NoLocalEndpoints, trafficOf } from '../traffic.ts';
@@ -28,6 +28,7 @@ import {
   postroutingRules,
   SERVICES,
 } from './chains.ts';
+import { GroupedRules } from './grouped-rules.ts';
 import { host, jump, LOCAL_DESTINATION, outside, rule } from './rule.ts';
 import { type ServiceRules, serviceRules } from './service-rules.ts';
 
@@ -52,7 +53,6 @@ export interface IptablesSync {
 }
 
 interface Compiled {
-  readonly port: ServicePortInfo;
   readonly rules: ServiceRules;
   readonly noLocalInternal: boolean;
   readonly noLocalExternal: boolean;
@@ -65,7 +65,9 @@ export class IptablesProxier {
   readonly #state: ProxyState;
   readonly #nodePorts: NodePortAddresses;
   readonly #localhostNodePorts: boolean;
-  readonly #compiled = new OrderedMap<Compiled>();
+  readonly #compiled = new Map<string, Compiled>();
+  readonly #keysOf = new Map<string, ReadonlySet<string>>();
+  readonly #shared = sharedChains();
   /** Chains on the machine that no service needs any more. */
   readonly #staleChains = new Set<string>();
   readonly #always: AlwaysWritten;
@@ -110,15 +112,20 @@ export class IptablesProxier {
     const updated = this.#state.apply();
     this.#largeCluster = this.#state.endpointCount > LARGE_CLUSTER_ENDPOINTS;
 
-    const ownChains = new Map<string, readonly Rule[]>();
     for (const service of updated.services) this.#removeGone(service);
-    const services = full ? this.#state.services.keys() : [...updated.services].sort();
-    for (const service of services) for (const port of this.#state.portsOf(service)) this.#compile(port);
-    if (full) for (const { rules } of this.#compiled.values()) for (const [chain, own] of rules.chains) ownChains.set(chain, own);
-    else
-      for (const { key } of portsInOrder(services, this.#state)) {
-        for (const [chain, own] of this.#compiled.get(key)?.rules.chains ?? []) ownChains.set(chain, own);
+    const ports = (full ? [...this.#state.services.keys()] : [...updated.services])
+      .flatMap((service) => this.#state.portsOf(service))
+      .sort((a, b) => compareText(a.key, b.key));
+    if (full) for (const chain of SHARED_CHAINS) this.#shared[chain].clear();
+    const ownChains = new Map<string, readonly Rule[]>();
+    for (const port of ports) {
+      const rules = this.#compile(port);
+      for (const chain of SHARED_CHAINS) {
+        if (full) this.#shared[chain].append(port.key, rules[chain]);
+        else this.#shared[chain].set(port.key, rules[chain]);
       }
+      for (const [chain, own] of rules.chains) ownChains.set(chain, own);
+    }
 
     // iptables-save takes seconds where there are many rules, so large clusters look for stale chains now and then only.
     const deleted: string[] = [];
@@ -145,12 +152,11 @@ export class IptablesProxier {
       if (now.has(key)) continue;
       this.#forget(this.#compiled.get(key));
       this.#compiled.delete(key);
+      for (const chain of SHARED_CHAINS) this.#shared[chain].set(key, []);
     }
     if (now.size === 0) this.#keysOf.delete(service);
     else this.#keysOf.set(service, now);
   }
-
-  readonly #keysOf = new Map<string, ReadonlySet<string>>();
 
   #forget(before: Compiled | undefined): void {
     if (before === undefined) return;
@@ -159,7 +165,7 @@ export class IptablesProxier {
     for (const chain of before.rules.chains.keys()) this.#staleChains.add(chain);
   }
 
-  #compile(port: ServicePortInfo): void {
+  #compile(port: ServicePortInfo): ServiceRules {
     this.#forget(this.#compiled.get(port.key));
     const traffic = trafficOf(port, this.#state.endpointsOf(port), this.#node);
     const rules = serviceRules(port, traffic, {
@@ -173,36 +179,23 @@ export class IptablesProxier {
     const noLocalExternal = traffic.hasAny && !traffic.hasExternal;
     if (noLocalInternal) this.#noLocalInternal++;
     if (noLocalExternal) this.#noLocalExternal++;
-    this.#compiled.set(port.key, { port, rules, noLocalInternal, noLocalExternal });
+    this.#compiled.set(port.key, { rules, noLocalInternal, noLocalExternal });
+    return rules;
   }
 
   #patches(ownChains: ReadonlyMap<string, readonly Rule[]>, deleted: readonly string[]): readonly TablePatch[] {
-    const natServices: Rule[] = [];
-    const natNodePorts: Rule[] = [];
-    const filterServices: Rule[] = [];
-    const filterExternal: Rule[] = [];
-    const filterNodePorts: Rule[] = [];
-    const filterFirewall: Rule[] = [];
-    for (const { rules } of this.#compiled.values()) {
-      append(natServices, rules.natServices);
-      append(natNodePorts, rules.natNodePorts);
-      append(filterServices, rules.filterServices);
-      append(filterExternal, rules.filterExternalServices);
-      append(filterNodePorts, rules.filterNodePorts);
-      append(filterFirewall, rules.filterProxyFirewall);
-    }
-    append(natServices, this.#always.toNodePorts);
+    const shared = this.#shared;
     const filter = new Map<string, readonly Rule[]>([
-      [SERVICES, filterServices],
-      [EXTERNAL_SERVICES, filterExternal],
+      [SERVICES, shared.filterServices.list([])],
+      [EXTERNAL_SERVICES, shared.filterExternalServices.list([])],
       [FORWARD, this.#always.forward],
-      [NODE_PORTS, filterNodePorts],
-      [PROXY_FIREWALL, filterFirewall],
+      [NODE_PORTS, shared.filterNodePorts.list([])],
+      [PROXY_FIREWALL, shared.filterProxyFirewall.list([])],
     ]);
     if (this.routeLocalnet) filter.set(FIREWALL, firewallRules);
     const nat = new Map<string, readonly Rule[]>([
-      [SERVICES, natServices],
-      [NODE_PORTS, natNodePorts],
+      [SERVICES, shared.natServices.list(this.#always.toNodePorts)],
+      [NODE_PORTS, shared.natNodePorts.list([])],
       [POSTROUTING, this.#always.postrouting],
       [MARK_MASQ, this.#always.markMasq],
     ]);
@@ -214,13 +207,24 @@ export class IptablesProxier {
   }
 }
 
-function append(to: Rule[], rules: readonly Rule[]): void {
-  for (let i = 0; i < rules.length; i++) to.push(rules[i] as Rule);
-}
+/** The chains that services share, of which `ServiceRules` has every service's part. */
+const SHARED_CHAINS = [
+  'natServices',
+  'natNodePorts',
+  'filterServices',
+  'filterExternalServices',
+  'filterNodePorts',
+  'filterProxyFirewall',
+] as const;
 
-function portsInOrder(services: Iterable<string>, state: ProxyState): readonly ServicePortInfo[] {
-  return [...services].flatMap((service) => state.portsOf(service));
-}
+const sharedChains = (): Readonly<Record<(typeof SHARED_CHAINS)[number], GroupedRules>> => ({
+  natServices: new GroupedRules(),
+  natNodePorts: new GroupedRules(),
+  filterServices: new GroupedRules(),
+  filterExternalServices: new GroupedRules(),
+  filterNodePorts: new GroupedRules(),
+  filterProxyFirewall: new GroupedRules(),
+});
 
 /** Rules that depend on the settings alone. */
 interface AlwaysWritten {

@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from '../../netfilter/nftables/model.ts';
 import { joinHostPort } from '../addresses.ts';
-import { CT_STATE_NEW, CT_STATUS_DNAT } from './parts.ts';
+import { CT_STATE_NEW, CT_STATUS_DNAT, FIB_LOCAL } from './parts.ts';
 
 /*
  * The input for `nft -f` as kube-proxy itself words it (sigs.k8s.io/knftables), for the commands that
@@ -175,6 +175,7 @@ function matchText(statement: Extract<Statement, { type: 'match' }>): string {
   }
   if (left === 'ct state') return `${left} ${named(right, CT_STATE_NEW, 'new')}`;
   if (left === 'ct status') return `${left} ${named(right, CT_STATUS_DNAT, 'dnat')}`;
+  if (left.startsWith('fib ')) return `${left} ${named(right, FIB_LOCAL, 'local')}`;
   const sign = operator === '!=' ? '!= ' : '';
   if (left === 'meta l4proto' && right.type === 'atom') return `${left} ${sign}${protocolText(right.atom)}`;
   if (statement.left.type === 'bits' && right.type === 'atom') return `${left} ${sign}${String(right.atom)}`;

@@ -39,11 +39,13 @@ export const MASQUERADE: Statement = {
 };
 export const NEW: Statement = { type: 'match', left: selector('ct state'), operator: 'bits', right: atom(CT_STATE_NEW) };
 export const DNATED: Statement = { type: 'match', left: selector('ct status'), operator: 'bits', right: atom(CT_STATUS_DNAT) };
+/** RTN_LOCAL, include/uapi/linux/rtnetlink.h. */
+export const FIB_LOCAL = 2;
 export const FROM_LOCAL: Statement = fib('fib saddr type');
 export const TO_LOCAL: Statement = fib('fib daddr type');
 
 function fib(name: Selector): Statement {
-  return { type: 'match', left: selector(name), operator: '==', right: atom('local') };
+  return { type: 'match', left: selector(name), operator: '==', right: atom(FIB_LOCAL) };
 }
 
 export const rule = (statements: readonly Statement[], comment?: string): Rule => ({ statements, comment });

@@ -1,9 +1,9 @@
 import type { Command, Transaction } from '../../netfilter/nftables/model.ts';
+import { compareText } from '../compare-text.ts';
 import { type ConntrackCleanup, conntrackCleanup } from '../conntrack-cleanup.ts';
 import { type HealthCheck, healthChecks } from '../health-check.ts';
 import type { ProxyChanges, ProxyConfig, ProxyNode } from '../model.ts';
 import { type NodePortAddresses, nodePortAddresses } from '../node-port-addresses.ts';
-import { compareText } from '../ordered-map.ts';
 import type { ServicePortInfo } from '../service-port.ts';
 import { ProxyState } from '../state.ts';
 import { type NoLocalEndpoints, trafficOf } from '../traffic.ts';
