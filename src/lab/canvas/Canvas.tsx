@@ -3,6 +3,9 @@ import { type KeyboardEvent, type PointerEvent, type RefObject, useEffect, useMe
 import '@xyflow/react/dist/style.css';
 import type { LabEvent } from '../../protocol/event.ts';
 import type { DeviceView, PodView, Topology } from '../../protocol/view.ts';
+import { OVERLAY_HEIGHT, type Overlay } from '../services/overlay.ts';
+import { MorePill, Pill, ServiceLines } from '../services/ServiceNodes.tsx';
+import { overlayNodes, useOverlay } from '../services/use-overlay.ts';
 import { browseRules, openNetfilter } from '../shell/actions.ts';
 import { useLab } from '../stores/lab-store.ts';
 import type { Recording } from '../stores/recording.ts';
@@ -14,7 +17,7 @@ import { PacketLayer } from './PacketLayer.tsx';
 import type { Scene, SceneBox } from './scene.ts';
 import { useWatched, watch } from './watched.ts';
 
-const NODE_TYPES = { box: Box, cables: Cables };
+const NODE_TYPES = { box: Box, cables: Cables, servicePill: Pill, moreServices: MorePill, serviceLines: ServiceLines };
 const NO_TOPOLOGY: Topology = {
   title: '',
   seed: 0,
@@ -50,16 +53,23 @@ function ClusterMap({ onSend }: CanvasProps) {
   const host = useRef<HTMLElement>(null);
   const line = useRef<SVGLineElement>(null);
   useWatching(scene);
-  useFit(scene, host);
-  const nodes = useMemo(() => nodesOf(scene), [scene]);
+  const overlay = useOverlay(scene);
+  useFit(scene, overlay, host);
+  const nodes = useMemo(() => (overlay ? [...nodesOf(scene), ...overlayNodes(overlay, scene)] : nodesOf(scene)), [scene, overlay]);
   const gesture = useSendGesture(host, line, onSend);
   const inspect = useLab((s) => s.inspect);
+  const lookAtService = useLab((s) => s.lookAtService);
 
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' || !(event.target instanceof HTMLElement)) return;
     const id = event.target.classList.contains('react-flow__node') ? event.target.dataset.id : undefined;
+    if (id !== undefined) openId(id);
+  };
+  const openId = (id: string): void => {
     const box = scene.boxes.find((b) => b.id === id);
     if (box) open(box);
+    else if (id.startsWith('svc/')) lookAtService(id.slice(4));
+    else if (id === 'more-services') lookAtService(undefined);
   };
   const open = (box: SceneBox): void => {
     if (box.kind === 'hook') openNetfilter(box.netns);
@@ -82,7 +92,7 @@ function ClusterMap({ onSend }: CanvasProps) {
         minZoom={0.1}
         maxZoom={2.5}
         onNodeClick={(_, node) => {
-          if (node.type === 'box') open(node.data.box);
+          openId(node.id);
         }}
         onMoveStart={() => host.current?.classList.add('canvas-moving')}
         onMoveEnd={() => host.current?.classList.remove('canvas-moving')}
@@ -223,9 +233,11 @@ function useWatching(scene: Scene): void {
 }
 
 /** The whole map in view when there is a new one, and on a new window size. */
-function useFit(scene: Scene, host: RefObject<HTMLElement | null>): void {
+function useFit(scene: Scene, overlay: Overlay | undefined, host: RefObject<HTMLElement | null>): void {
   const { setViewport } = useReactFlow();
-  const { width, height } = scene;
+  const above = overlay ? OVERLAY_HEIGHT : 0;
+  const width = Math.max(scene.width, overlay?.width ?? 0);
+  const height = scene.height + above;
   useEffect(() => {
     const element = host.current;
     if (!element || width === 0) return;
@@ -233,12 +245,12 @@ function useFit(scene: Scene, host: RefObject<HTMLElement | null>): void {
       const { clientWidth, clientHeight } = element;
       const zoom = Math.min((clientWidth - 28) / width, (clientHeight - 32) / height, 1.3);
       if (zoom <= 0) return;
-      void setViewport({ zoom, x: (clientWidth - width * zoom) / 2, y: (clientHeight - height * zoom) / 2 });
+      void setViewport({ zoom, x: (clientWidth - width * zoom) / 2, y: (clientHeight - height * zoom) / 2 + above * zoom });
     };
     const size = new ResizeObserver(fit);
     size.observe(element);
     return () => size.disconnect();
-  }, [width, height, setViewport, host]);
+  }, [width, height, above, setViewport, host]);
 }
 
 const DRAG_PIXELS = 6;

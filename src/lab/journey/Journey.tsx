@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import type { FlowSummary } from '../../protocol/engine.ts';
 import { useLab } from '../stores/lab-store.ts';
 import { HopList } from './HopList.tsx';
@@ -6,18 +6,26 @@ import { currentHop, hopsOf, rowsOf } from './hops.ts';
 import './journey.css';
 import { Outcome } from './Outcome.tsx';
 
+const Spread = lazy(() => import('../chance/Spread.tsx'));
+
 /** The canvas in words: every hop of the followed flow, the present one marked. */
 export function Journey() {
-  const { recording, length, flow, flows, position, playing } = useLab();
+  const { recording, length, flow, flows, position, playing, batches } = useLab();
   const [packetsOnly, setPacketsOnly] = useState(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `length` says when the recording grew
   const hops = useMemo(() => hopsOf(recording.events, flow, packetsOnly), [recording, length, flow, packetsOnly]);
   const rows = useMemo(() => rowsOf(hops), [hops]);
   const current = currentHop(hops, position);
   const summary = flows.find((f) => f.flow === flow);
+  const batch = batches.find((b) => b.flows.includes(flow));
   return (
     <div className="journey" data-testid="journey">
       {summary ? <Outcome summary={summary} flows={flows} /> : <NoFlow />}
+      {batch && (
+        <Suspense fallback={null}>
+          <Spread batch={batch} />
+        </Suspense>
+      )}
       {summary && (
         <div className="journey-bar">
           <Filter packetsOnly={packetsOnly} onChange={setPacketsOnly} />

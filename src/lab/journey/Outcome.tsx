@@ -1,6 +1,7 @@
 import { outcomeText } from '../../explain/sentence.ts';
 import type { FlowSummary } from '../../protocol/engine.ts';
 import type { OutcomeKind } from '../../protocol/view.ts';
+import { WhatCouldHappen } from '../chance/WhatCouldHappen.tsx';
 import { useLab } from '../stores/lab-store.ts';
 
 const TITLES: Readonly<Record<OutcomeKind, string>> = {
@@ -17,7 +18,7 @@ const succeeded = (kind: OutcomeKind): boolean => kind === 'connected' || kind =
 /** Who sent what to whom, and what came of it. */
 export function Outcome({ summary, flows }: { readonly summary: FlowSummary; readonly flows: readonly FlowSummary[] }) {
   const follow = useLab((s) => s.follow);
-  const over = useLab((s) => endedBy(s, summary.flow));
+  const over = useLab((s) => (s.endedAt.get(summary.flow) ?? Number.POSITIVE_INFINITY) < s.position);
   const { outcome } = summary;
   const tone = !outcome ? 'under-way' : succeeded(outcome.kind) ? 'good' : 'bad';
   return (
@@ -36,6 +37,13 @@ export function Outcome({ summary, flows }: { readonly summary: FlowSummary; rea
         <p>
           <strong>Under way</strong>
         </p>
+      )}
+      {outcome && (
+        <WhatCouldHappen
+          key={summary.flow}
+          send={{ type: 'send', from: summary.from, to: summary.to, protocol: summary.protocol }}
+          happened={over ? outcome : undefined}
+        />
       )}
       {flows.length > 1 && (
         <select
@@ -58,14 +66,6 @@ export function Outcome({ summary, flows }: { readonly summary: FlowSummary; rea
       )}
     </section>
   );
-}
-
-function endedBy({ recording, position }: ReturnType<typeof useLab.getState>, flow: number): boolean {
-  for (let i = recording.length - 1; i >= 0; i--) {
-    const event = recording.events[i];
-    if (event?.type === 'flowEnded' && event.flow === flow) return i < position;
-  }
-  return false;
 }
 
 /** `pod/default/client` as `client`; an address or a URL as it is. */

@@ -1,13 +1,17 @@
-import { Send } from 'lucide-react';
+import { Send as SendIcon } from 'lucide-react';
 import { type FormEvent, useMemo, useState } from 'react';
 import type { Input } from '../../protocol/engine.ts';
 import type { ProbeProtocol } from '../../protocol/event.ts';
 import type { Topology } from '../../protocol/view.ts';
 import { Modal } from '../../widgets/Modal.tsx';
+import { WhatCouldHappen } from '../chance/WhatCouldHappen.tsx';
+import { sortedServices, targetsOfService } from '../services/service-facts.ts';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
 import { defaultSend } from './default-send.ts';
 import './send.css';
+
+type Send = Extract<Input, { type: 'send' }>;
 
 /** As many as a list of suggestions is good for; what is typed need not be among them. */
 const SUGGESTIONS_MAX = 50;
@@ -27,24 +31,22 @@ export function SendDialog() {
   const send = useLab((s) => s.send);
   const start = lastSend ?? (topology && defaultSend(topology));
   const [from, setFrom] = useState(start?.from ?? '');
-  const [to, setTo] = useState(start?.to ?? '');
+  const [to, setTo] = useState(useScreen((s) => s.sendTo) ?? start?.to ?? '');
   const [protocol, setProtocol] = useState<ProbeProtocol>(start?.protocol ?? 'http');
   const [count, setCount] = useState('1');
   const sources = useMemo(() => (topology ? sourcesOf(topology) : []), [topology]);
   const targets = useMemo(() => (topology ? targetsOf(topology) : []), [topology]);
 
+  const one: Send | undefined =
+    from.trim() === '' || to.trim() === ''
+      ? undefined
+      : { type: 'send', from: from.trim(), to: protocol === 'http' ? urlOf(to.trim()) : to.trim(), protocol };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
+    if (!one) return;
     const times = Math.max(1, Math.round(Number(count)) || 1);
-    const input: Extract<Input, { type: 'send' }> = {
-      type: 'send',
-      from: from.trim(),
-      to: protocol === 'http' ? urlOf(to.trim()) : to.trim(),
-      protocol,
-      ...(times > 1 ? { count: times } : {}),
-    };
     close();
-    void send(input);
+    void send(times > 1 ? { ...one, count: times } : one);
   };
   return (
     <Modal title="Send" onClose={close}>
@@ -56,7 +58,7 @@ export function SendDialog() {
           value={to}
           onChange={setTo}
           all={targets}
-          placeholder="10.244.2.2:80, a URL, or pod/NS/NAME:PORT"
+          placeholder="svc/NS/NAME:PORT, pod/NS/NAME:PORT, 10.96.0.20:80 or a URL"
         />
         <fieldset className="protocols">
           <legend>Protocol</legend>
@@ -71,14 +73,10 @@ export function SendDialog() {
           How many
           <input className="field" type="number" min={1} max={1000} value={count} onChange={(event) => setCount(event.target.value)} />
         </label>
-        <button
-          type="submit"
-          className="button button-primary"
-          data-testid="send-submit"
-          disabled={pending || from.trim() === '' || to.trim() === ''}
-        >
-          <Send size={16} aria-hidden="true" /> Send
+        <button type="submit" className="button button-primary" data-testid="send-submit" disabled={pending || !one}>
+          <SendIcon size={16} aria-hidden="true" /> Send
         </button>
+        <WhatCouldHappen send={one} />
       </form>
     </Modal>
   );
@@ -127,7 +125,8 @@ const sourcesOf = ({ pods, nodes, externals }: Topology): readonly string[] => [
   ...externals.filter((e) => e.role === 'client').map(() => 'external'),
 ];
 
-const targetsOf = ({ pods, nodes }: Topology): readonly string[] => [
+const targetsOf = ({ pods, nodes, services }: Topology): readonly string[] => [
+  ...sortedServices(services, []).flatMap(targetsOfService),
   ...pods.flatMap((p) => {
     const ref = `pod/${p.namespace}/${p.name}`;
     return [...new Set(p.containers.flatMap((c) => c.listens.map((l) => `${ref}:${l.port}`))), ref];

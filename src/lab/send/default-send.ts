@@ -1,5 +1,5 @@
 import type { Input } from '../../protocol/engine.ts';
-import type { PodView, Topology } from '../../protocol/view.ts';
+import type { PodView, ServiceView, Topology } from '../../protocol/view.ts';
 
 type Send = Extract<Input, { type: 'send' }>;
 
@@ -21,8 +21,18 @@ function toPod(from: string, pod: PodView): Send {
   return { type: 'send', from, to: `${refOf(pod)}:${port}`, protocol: WEB_PORTS.has(port) ? 'http' : 'tcp' };
 }
 
+/** To the Service's first TCP port, else its first. */
+function toService(from: string, service: ServiceView): Send {
+  const port = service.ports.find((p) => p.protocol === 'TCP') ?? service.ports[0];
+  const to = `svc/${service.namespace}/${service.name}${port ? `:${port.port}` : ''}`;
+  if (port?.protocol === 'UDP') return { type: 'send', from, to, protocol: 'udp' };
+  return { type: 'send', from, to, protocol: port && WEB_PORTS.has(port.port) ? 'http' : 'tcp' };
+}
+
 /** What dragging from one thing to another sends: a request where something listens, else a ping. */
 export function sendBetween(topology: Topology, from: string, toNetns: string): Send {
+  const service = topology.services.find((s) => `svc/${s.namespace}/${s.name}` === toNetns);
+  if (service) return toService(from, service);
   const pod = topology.pods.find((p) => p.netns === toNetns && !p.hostNetwork);
   return pod ? toPod(from, pod) : { type: 'send', from, to: toNetns, protocol: 'icmp' };
 }

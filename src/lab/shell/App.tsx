@@ -19,6 +19,7 @@ import { Booting, Crashed } from './States.tsx';
 import { useScreen } from './screen-store.ts';
 
 const NetfilterView = lazy(() => import('../netfilter/NetfilterView.tsx'));
+const ServicesPanel = lazy(() => import('../services/ServicesPanel.tsx'));
 const ManifestsDrawer = lazy(() => import('../manifests/ManifestsDrawer.tsx'));
 
 export function App() {
@@ -81,6 +82,7 @@ const TABS: readonly (readonly [PanelTab, string])[] = [
   ['journey', 'Journey'],
   ['packet', 'Packet'],
   ['tables', 'Tables'],
+  ['services', 'Services'],
 ];
 
 function Panel() {
@@ -99,6 +101,11 @@ function Panel() {
         {tab === 'journey' && <Journey />}
         {tab === 'packet' && <PacketInspector />}
         {tab === 'tables' && <Tables />}
+        {tab === 'services' && (
+          <Suspense fallback={null}>
+            <ServicesPanel />
+          </Suspense>
+        )}
       </Ariakit.TabPanel>
     </Ariakit.TabProvider>
   );

@@ -11,6 +11,7 @@ interface ScreenStore {
   readonly stage: Stage;
   /** Services are drawn over the map. */
   readonly services: boolean;
+  readonly sendTo: string | undefined;
   /** What the namespace inspector lists. */
   readonly tables: 'tables' | 'rules';
   open(overlay: Overlay): void;
@@ -18,6 +19,8 @@ interface ScreenStore {
   toggleTheme(): void;
   showStage(stage: Stage): void;
   toggleServices(): void;
+  /** The send form, with a target already in it. */
+  openSend(to: string): void;
   showTables(tables: 'tables' | 'rules'): void;
 }
 
@@ -29,12 +32,14 @@ export const useScreen = create<ScreenStore>()((set, get) => ({
   theme: document.documentElement.dataset.theme === 'dark' ? 'dark' : 'light',
   stage: 'map',
   services: false,
+  sendTo: undefined,
+  openSend: (sendTo) => set({ overlay: 'send', sendTo }),
   tables: 'tables',
   showTables: (tables) => set({ tables }),
   showStage: (stage) => set({ stage }),
   toggleServices: () => set({ services: !get().services, stage: 'map' }),
   open: (overlay) => set({ overlay }),
-  close: () => set({ overlay: undefined }),
+  close: () => set({ overlay: undefined, sendTo: undefined }),
   toggleTheme() {
     const theme = get().theme === 'dark' ? 'light' : 'dark';
     document.documentElement.dataset.theme = theme;

@@ -53,6 +53,8 @@ export interface LabStore {
   readonly lastSend: Send | undefined;
   readonly batches: readonly Batch[];
   readonly synced: readonly ProxySynced[];
+  /** Flows that have ended, with the index of the event that ended them. Grows with `length`. */
+  readonly endedAt: ReadonlyMap<number, number>;
   /** The Service that is looked at, as `NAMESPACE/NAME`. */
   readonly service: string | undefined;
 
@@ -86,16 +88,19 @@ export const useLab = create<LabStore>()((set, get) => {
     axis.append(fresh);
     const summaries = new Map(flows.map((f) => [f.flow, f]));
     const synced: ProxySynced[] = [];
+    const ended = new Map(get().endedAt);
     fresh.forEach((event, i) => {
       if (event.type === 'proxySynced') synced.push({ index: before + i, netns: event.netns, mode: event.data.mode });
       if (event.type === 'flowStarted')
         summaries.set(event.flow, { flow: event.flow, ...event.data, startSeq: event.seq, outcome: undefined });
+      if (event.type === 'flowEnded') ended.set(event.flow, before + i);
       const known = event.type === 'flowEnded' ? summaries.get(event.flow) : undefined;
       if (known && event.type === 'flowEnded') summaries.set(event.flow, { ...known, outcome: event.data });
     });
     set({
       length: recording.length,
       flows: [...summaries.values()],
+      endedAt: ended,
       ...(synced.length > 0 ? { synced: [...get().synced, ...synced] } : {}),
     });
   };
@@ -105,7 +110,7 @@ export const useLab = create<LabStore>()((set, get) => {
     state: LabState,
   ): Pick<
     LabStore,
-    'recording' | 'axis' | 'length' | 'position' | 'playing' | 'flows' | 'flow' | 'netns' | 'batches' | 'synced' | 'service'
+    'recording' | 'axis' | 'length' | 'position' | 'playing' | 'flows' | 'flow' | 'netns' | 'batches' | 'synced' | 'service' | 'endedAt'
   > => ({
     recording: new Recording(epoch, state),
     axis: new PresentationAxis(state.timeNs),
@@ -117,6 +122,7 @@ export const useLab = create<LabStore>()((set, get) => {
     netns: undefined,
     batches: [],
     synced: [],
+    endedAt: new Map(),
     service: undefined,
   });
 
