@@ -5,10 +5,12 @@ export interface Arguments {
   readonly command: string;
   /** Every value of an option, in order; flags without a value have `''`. */
   readonly options: ReadonlyMap<string, readonly string[]>;
+  /** Words that belong to no option, where the command takes such. */
+  readonly operands: readonly string[];
 }
 
-/** Options of each command: `value` takes one, `values` may repeat and takes several words, `flag` takes none. */
-type Spec = Readonly<Record<string, 'value' | 'values' | 'flag'>>;
+/** Options of each command: `value` takes one, `values` may repeat and takes several words, `flag` takes none; `OPERAND` allows one word without an option. */
+type Spec = Readonly<Record<string, 'value' | 'values' | 'flag' | 'operand'>>;
 
 export function parseArguments(argv: readonly string[], specs: Readonly<Record<string, Spec>>): Arguments {
   const [command, ...rest] = argv;
@@ -16,14 +18,20 @@ export function parseArguments(argv: readonly string[], specs: Readonly<Record<s
   const spec = specs[command];
   if (!spec) throw new UsageError(`there is no command ${JSON.stringify(command)}; commands: ${Object.keys(specs).join(', ')}`);
   const options = new Map<string, string[]>();
+  const operands: string[] = [];
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i] as string;
     const equals = word.indexOf('=');
     const name = word.startsWith('--') ? word.slice(2, equals > 0 ? equals : undefined) : '';
     const kind = spec[name];
-    if (!kind)
+    if (!word.startsWith('--') && spec['OPERAND'] && operands.length === 0) {
+      operands.push(word);
+      continue;
+    }
+    if (!kind || kind === 'operand')
       throw new UsageError(
         `${command}: ${JSON.stringify(word)} is not understood; options: ${Object.keys(spec)
+          .filter((o) => o !== 'OPERAND')
           .map((o) => `--${o}`)
           .join(', ')}`,
       );
@@ -41,7 +49,7 @@ export function parseArguments(argv: readonly string[], specs: Readonly<Record<s
       while (kind === 'values' && rest[i + 1] !== undefined && !(rest[i + 1] as string).startsWith('--')) values.push(rest[++i] as string);
     }
   }
-  return { command, options };
+  return { command, options, operands };
 }
 
 export function required(args: Arguments, name: string): string {

@@ -3,27 +3,46 @@ import { encodePcapng, type World } from '../engine/index.ts';
 import { packetText } from '../explain/packet-text.ts';
 import { outcomeText, sentence } from '../explain/sentence.ts';
 import { goldenLine, toStep } from '../explain/step.ts';
+import type { Input } from '../protocol/engine.ts';
 import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
 import { encodeLink } from '../scenario/encode-link.ts';
 import { type Arguments, oneOf, optional, parseArguments, required, UsageError, wholeNumber } from './arguments.ts';
-import { loadWorld, readFiles } from './manifest-files.ts';
+import { loadWorld, openWorld, readFiles } from './manifest-files.ts';
+import { evaluateText, rulesText } from './rules.ts';
 import { stateJson } from './state-json.ts';
 import { stateText } from './state-text.ts';
 
-const PROBE = { manifests: 'values', from: 'value', to: 'value', proto: 'value', seed: 'value', ttl: 'value', size: 'value' } as const;
+const PROBE = {
+  manifests: 'values',
+  from: 'value',
+  to: 'value',
+  proto: 'value',
+  mode: 'value',
+  cni: 'value',
+  seed: 'value',
+  ttl: 'value',
+  size: 'value',
+} as const;
 const COMMANDS = {
-  trace: { ...PROBE, mode: 'value', cni: 'value', count: 'value', json: 'flag' },
-  state: { manifests: 'values', in: 'value', json: 'flag', seed: 'value' },
+  trace: { ...PROBE, count: 'value', json: 'flag' },
+  outcomes: { ...PROBE, json: 'flag' },
+  rules: { manifests: 'values', node: 'value', as: 'value', mode: 'value', seed: 'value', cases: 'value' },
+  evaluate: { OPERAND: 'operand' },
+  state: { manifests: 'values', in: 'value', json: 'flag', seed: 'value', mode: 'value' },
   pcap: { ...PROBE, at: 'value', out: 'value' },
   link: { manifests: 'values', base: 'value' },
 } as const;
 
 const USAGE = `usage: hoplab COMMAND --manifests FILE...
-  trace --manifests F --from REF --to TARGET [--proto tcp|udp|icmp|http] [--cni bridge] [--seed N] [--count N] [--ttl N] [--size N] [--json]
+  trace --manifests F --from REF --to TARGET [--proto tcp|udp|icmp|http] [--mode iptables|nftables] [--cni bridge] [--seed N] [--count N] [--ttl N] [--size N] [--json]
+  outcomes --manifests F --from REF --to TARGET [--proto ...] [--mode ...]      every possible outcome with its probability
+  rules --manifests F --node NAME [--as iptables-save|nft] [--mode ...]         the rules of a node as the real tool prints them
+  rules --cases CASES.json                                                      what kube-proxy compiles for recorded cases
+  evaluate CASES.json                                                           what becomes of the flows of recorded cases
   state --manifests F --in REF [--json]
   pcap  --manifests F --from REF --to TARGET --at NAMESPACE:DEVICE --out FILE.pcapng
   link  --manifests F [--base URL]
-REF: pod/NAMESPACE/NAME, node/NAME, external.  TARGET: host:port, an address, a URL, or a REF with a port.`;
+REF: pod/NAMESPACE/NAME, node/NAME, external.  TARGET: host:port, an address, a URL, a REF with a port, or svc/NAMESPACE/NAME:PORT.`;
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
 const note = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -37,6 +56,9 @@ function main(argv: readonly string[]): number {
     const args = parseArguments(argv, COMMANDS);
     if (args.command === 'trace') trace(args);
     else if (args.command === 'state') state(args);
+    else if (args.command === 'outcomes') outcomes(args);
+    else if (args.command === 'rules') out(rulesText(args));
+    else if (args.command === 'evaluate') out(evaluateText(args));
     else if (args.command === 'pcap') pcap(args);
     else link(args);
     return 0;
@@ -47,18 +69,14 @@ function main(argv: readonly string[]): number {
   }
 }
 
-function open(args: Arguments): World {
-  const { world, notes } = loadWorld(readFiles(args), wholeNumber(args, 'seed', 0, 0xffffffff));
-  for (const n of notes) note(n);
-  return world;
-}
-
-function send(args: Arguments, world: World, count: number): void {
+/** The probe that --from, --to and the rest describe. */
+function probe(args: Arguments, count: number): Extract<Input, { type: 'send' }> {
+  oneOf(args, 'cni', ['bridge']);
   const to = required(args, 'to');
   const ttl = wholeNumber(args, 'ttl', 1, 255);
   const size = wholeNumber(args, 'size', 0, 65_507);
   const protocol = oneOf<ProbeProtocol>(args, 'proto', ['tcp', 'udp', 'icmp', 'http']) ?? (/^https?:/.test(to) ? 'http' : 'tcp');
-  const answer = world.apply({
+  return {
     type: 'send',
     from: required(args, 'from'),
     to,
@@ -67,16 +85,31 @@ function send(args: Arguments, world: World, count: number): void {
     intervalNs: 1_000_000,
     ...(ttl === undefined ? {} : { ttl }),
     ...(size === undefined ? {} : { size }),
-  });
+  };
+}
+
+function send(args: Arguments, world: World, count: number): void {
+  const answer = world.apply(probe(args, count));
   if (!answer.accepted) throw new UsageError(`${args.command}: ${answer.reason}`);
   world.run();
 }
 
+function outcomes(args: Arguments): void {
+  const answer = openWorld(args).outcomes(probe(args, 1), []);
+  if (!answer.known) throw new UsageError(`outcomes: ${answer.reason}`);
+  if (answer.incomplete) note('note: there are more ways than were followed, so the probabilities do not add up to 1');
+  out(
+    JSON.stringify(
+      answer.outcomes.map(({ outcome, endpoint, probability }) => ({ outcome, endpoint: endpoint ?? null, probability })),
+      undefined,
+      args.options.has('json') ? undefined : 2,
+    ),
+  );
+}
+
 function trace(args: Arguments): void {
-  oneOf(args, 'cni', ['bridge']);
-  if (oneOf(args, 'mode', ['iptables', 'ipvs', 'nftables'])) note('note: kube-proxy is not simulated yet, so --mode changes nothing');
   const count = wholeNumber(args, 'count', 1, 100_000) ?? 1;
-  const world = open(args);
+  const world = openWorld(args);
   if (count > 1) {
     traceMany(args, world, count);
     return;
@@ -93,13 +126,25 @@ function trace(args: Arguments): void {
         outcome,
         endpoint: end.data.endpoint ?? null,
         steps,
-        cost: { rulesEvaluated: 0, lookups: events.filter((e) => e.type === 'route').length },
+        cost: costOf(events),
       }),
     );
     return;
   }
   for (const step of steps) out(goldenLine(step));
   out(`${outcome.kind}: ${outcome.detail}`);
+}
+
+/** What the rules cost over all packets of the flow, as Linux would have paid: rules looked at, and sets and maps looked into. */
+function costOf(events: readonly LabEvent[]): { rulesEvaluated: number; lookups: number } {
+  let rulesEvaluated = 0;
+  let lookups = 0;
+  for (const event of events) {
+    if (event.type !== 'chain') continue;
+    rulesEvaluated += event.data.rules;
+    lookups += event.data.lookups;
+  }
+  return { rulesEvaluated, lookups };
 }
 
 function traceMany(args: Arguments, world: World, count: number): void {
@@ -115,7 +160,7 @@ function traceMany(args: Arguments, world: World, count: number): void {
 }
 
 function state(args: Arguments): void {
-  const world = open(args);
+  const world = openWorld(args);
   const ref = required(args, 'in');
   const view = world.inspect(world.namespaceOf(ref) ?? ref);
   if (!view)
@@ -134,7 +179,7 @@ function pcap(args: Arguments): void {
   const file = required(args, 'out');
   const colon = at.lastIndexOf(':');
   if (colon < 1) throw new UsageError(`pcap: --at: expected NAMESPACE:DEVICE, as in node/worker-1:cni0, got ${JSON.stringify(at)}`);
-  const world = open(args);
+  const world = openWorld(args);
   const netns = world.namespaceOf(at.slice(0, colon)) ?? at.slice(0, colon);
   const device = at.slice(colon + 1);
   const view = world.inspect(netns);
@@ -163,7 +208,7 @@ function pcap(args: Arguments): void {
 
 function link(args: Arguments): void {
   const files = readFiles(args);
-  loadWorld(files, undefined);
+  loadWorld(files, {});
   out(`${optional(args, 'base') ?? 'http://localhost:4173/'}#${encodeLink(files)}`);
 }
 

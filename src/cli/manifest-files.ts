@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterPlan, World } from '../engine/index.ts';
+import type { ProxyMode } from '../protocol/event.ts';
 import type { SourceFile } from '../protocol/engine.ts';
 import type { Problem } from '../protocol/view.ts';
 import { loadCluster } from '../scenario/load-cluster.ts';
 import { TEXT_LENGTH_MAX } from '../scenario/read-manifests.ts';
-import { type Arguments, UsageError } from './arguments.ts';
+import { type Arguments, oneOf, UsageError, wholeNumber } from './arguments.ts';
 
 /** The files that --manifests names: files, folders (their .yaml, .yml and .json, not deeper), or `-` for standard input. */
 export function readFiles(args: Arguments): SourceFile[] {
@@ -33,14 +34,26 @@ function readOne(path: string): SourceFile {
   return { name: path, text: readFileSync(path, 'utf8') };
 }
 
+/** The world of --manifests, --seed and --mode; warnings and notes go to standard error. */
+export function openWorld(args: Arguments): World {
+  const mode = oneOf<ProxyMode>(args, 'mode', ['iptables', 'ipvs', 'nftables']);
+  const { world, notes } = loadWorld(readFiles(args), { seed: wholeNumber(args, 'seed', 0, 0xffffffff), mode });
+  for (const note of notes) process.stderr.write(`${note}\n`);
+  return world;
+}
+
 /** Builds the world, with warnings and notes for standard error; errors are a UsageError. */
-export function loadWorld(files: readonly SourceFile[], seed: number | undefined): { world: World; notes: string[] } {
+export function loadWorld(
+  files: readonly SourceFile[],
+  choices: { readonly seed?: number | undefined; readonly mode?: ProxyMode | undefined },
+): { world: World; notes: string[] } {
   const plan = loadCluster(files);
   if (!plan.ok) throw new UsageError(plan.error.map(problemText).join('\n'));
-  const chosen: ClusterPlan = seed === undefined ? plan.value : { ...plan.value, seed };
+  const { seed = plan.value.seed, mode = plan.value.proxy.mode } = choices;
+  if (mode === 'ipvs') throw new UsageError('the mode ipvs is not modelled yet; choose iptables or nftables with --mode');
+  const chosen: ClusterPlan = { ...plan.value, seed, proxy: { ...plan.value.proxy, mode } };
   const notes = chosen.problems.map(problemText);
   const kept = new Map<string, number>();
-  if (chosen.services.length > 0) kept.set('Service', chosen.services.length);
   for (const { kind } of chosen.notModelled) kept.set(kind, (kept.get(kind) ?? 0) + 1);
   if (kept.size > 0) notes.push(`note: kept, but not simulated yet: ${[...kept].map(([kind, n]) => `${n} ${kind}`).join(', ')}`);
   return { world: new World(chosen), notes };

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Cidr, Ipv4 } from '../protocol/address.ts';
-import { ANY_V4, isIpv4 } from '../protocol/address.ts';
+import { ANY_V4, isIpv4, parseIpv4 } from '../protocol/address.ts';
+import type { ServiceView } from '../protocol/view.ts';
 import { addPod, createBridge, hostVethName, isPodCidr, podAddressOfMac } from './cni/bridge-plugin.ts';
 import { Conntrack } from './conntrack/table.ts';
 import type { ClusterPlan, NodePlan, PodPlan } from './control-plane/plan.ts';
@@ -52,6 +53,7 @@ export class ClusterNetwork {
   private readonly podsByNode = new Map<string, PodPlan[]>();
   private readonly podById = new Map<string, PodPlan>();
   private readonly podByIp = new Map<Ipv4, PodPlan>();
+  private readonly services = new Map<string, ServiceView>();
   private readonly podRoutes = new PodCidrRoutes();
   private readonly underlay: Bridge;
   private readonly problems = new Map<string, string>();
@@ -67,6 +69,7 @@ export class ClusterNetwork {
       this.nodeByIp.set(node.ip, node);
       if (node.podCidr) this.podRoutes.add(node.podCidr, node.ip);
     }
+    for (const service of plan.services) this.services.set(`${service.namespace}/${service.name}`, service);
     for (const pod of plan.pods) {
       const pods = this.podsByNode.get(pod.node);
       if (pods) pods.push(pod);
@@ -142,6 +145,7 @@ export class ClusterNetwork {
     this.set(gateway, 'net.ipv4.ip_forward', '1');
     const eth0 = this.plug(gateway, router, cidr.length, 'router');
     if (podRoutes) gateway.fib.share(this.podRoutes, undefined, eth0);
+    this.routeServiceAddresses(gateway, eth0);
     const client = this.newNetns(CLIENT, 'host');
     const here = new LinkEnd(client, 'eth0', 'physical', macOf(OUTSIDE_MAC_PREFIX, outsideClient), MTU, CABLE_DELAY_NS);
     const there = new LinkEnd(gateway, 'eth1', 'physical', macOf(OUTSIDE_MAC_PREFIX, outsideRouter), MTU, CABLE_DELAY_NS);
@@ -154,6 +158,38 @@ export class ClusterNetwork {
     stack.serve('www', 'tcp', 80);
     stack.serve('www', 'tcp', 443);
     stack.serve('named', 'udp', 53);
+  }
+
+  /**
+   * Addresses of Services for clients outside lead to one node each, which the cloud has found healthy: what a
+   * load balancer that keeps the destination address does, and what an administrator sets up for externalIPs.
+   */
+  private routeServiceAddresses(router: Netns, eth0: InetDevice): void {
+    for (const service of this.plan.services) {
+      const addresses = [...service.loadBalancerIps, ...service.externalIps];
+      if (addresses.length === 0) continue;
+      const node = this.ingressNode(service);
+      if (!node) continue;
+      for (const text of addresses) {
+        const address = parseIpv4(text);
+        if (address === undefined || this.nodeByIp.has(address)) continue;
+        router.addRoute({ address, length: 32 }, { via: node.ip, device: eth0 });
+      }
+    }
+  }
+
+  /** With externalTrafficPolicy Local the health check passes on nodes with a ready endpoint only; else any worker will do. */
+  private ingressNode(service: ServiceView): NodePlan | undefined {
+    const workers = this.plan.nodes.filter((node) => !node.controlPlane);
+    const candidates = workers.length > 0 ? workers : this.plan.nodes;
+    if (service.externalTrafficPolicy !== 'Local') return candidates[0];
+    const healthy = new Set(service.endpoints.filter((endpoint) => endpoint.ready).map((endpoint) => endpoint.node));
+    return this.plan.nodes.find((node) => healthy.has(node.name)) ?? candidates[0];
+  }
+
+  /** A Service by its name. */
+  service(namespace: string, name: string): ServiceView | undefined {
+    return this.services.get(`${namespace}/${name}`);
   }
 
   /** Connects a namespace's eth0 to the underlay switch. */

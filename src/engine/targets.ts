@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '../base/result.ts';
 import { type Ipv4, parseIpv4, parseIpv6 } from '../protocol/address.ts';
 import type { ProbeProtocol } from '../protocol/event.ts';
+import type { ServiceView } from '../protocol/view.ts';
 import type { ClusterNetwork } from './cluster-network.ts';
 import { CLIENT } from './cluster-network.ts';
 
@@ -36,7 +37,7 @@ export function resolveRef(network: ClusterNetwork, ref: string): Result<string,
   return err(`${JSON.stringify(ref)} is not understood; write pod/NAMESPACE/NAME, node/NAME or external`);
 }
 
-/** The address, port and path that a target means: `host:port`, an address, a URL, or a REF with an optional port. */
+/** The address, port and path that a target means: `host:port`, an address, a URL, or a REF or `svc/NS/NAME` with an optional port. */
 export function resolveTarget(network: ClusterNetwork, text: string, protocol: ProbeProtocol): Result<Target, string> {
   const url = /^(https?):\/\/([^/:]+)(?::(\d+))?(\/.*)?$/.exec(text);
   if (url) {
@@ -48,13 +49,43 @@ export function resolveTarget(network: ClusterNetwork, text: string, protocol: P
   }
   const colon = text.lastIndexOf(':');
   const host = colon > 0 ? text.slice(0, colon) : text;
-  const port = colon > 0 ? portOf(text.slice(colon + 1)) : undefined;
-  if (port && !port.ok) return port;
-  const address = addressOf(network, host);
+  const portText = colon > 0 ? text.slice(colon + 1) : undefined;
+  const service = host.startsWith('svc/') ? serviceOf(network, host) : undefined;
+  if (service && !service.ok) return service;
+  const address = service ? serviceAddress(service.value) : addressOf(network, host);
   if (!address.ok) return address;
-  const chosen = port?.value ?? defaultPort(network, host, address.value, protocol);
+  const named = service && portText !== undefined ? service.value.ports.find((p) => p.name === portText)?.port : undefined;
+  const port = portText === undefined ? undefined : named === undefined ? portOf(portText) : ok(named);
+  if (port && !port.ok) return port;
+  const chosen = port?.value ?? (service ? servicePort(service.value, protocol) : defaultPort(network, host, address.value, protocol));
   if (chosen === undefined && protocol !== 'icmp') return err(`${JSON.stringify(text)} needs a port, as in ${host}:80`);
   return ok({ address: address.value, port: chosen, host, path: '/', protocol: undefined });
+}
+
+/** The Service that `svc/NS/NAME` names. */
+function serviceOf(network: ClusterNetwork, host: string): Result<ServiceView, string> {
+  const [, namespace, name, extra] = host.split('/');
+  if (!namespace || !name || extra !== undefined) return err(`${JSON.stringify(host)} is not understood; write svc/NAMESPACE/NAME:PORT`);
+  const service = network.service(namespace, name);
+  if (service) return ok(service);
+  const names = network.plan.services.filter((s) => s.namespace === namespace).map((s) => s.name);
+  return err(`there is no Service ${JSON.stringify(name)} in namespace ${JSON.stringify(namespace)}; Services: ${some(names)}`);
+}
+
+/** A Service's address for clients in the cluster; without one there is nothing that a packet could be sent to. */
+function serviceAddress(service: ServiceView): Result<Ipv4, string> {
+  const name = `Service ${service.namespace}/${service.name}`;
+  if (service.externalName !== undefined)
+    return err(`${name} is of type ExternalName: it has no address, only the DNS name ${service.externalName}, and DNS is not modelled yet`);
+  if (service.headless)
+    return err(`${name} is headless: it has no address of its own, DNS gives those of its pods; send to one of them, as pod/NAMESPACE/NAME:PORT`);
+  const address = service.clusterIp === undefined ? undefined : parseIpv4(service.clusterIp);
+  return address === undefined ? err(`${name} has no IPv4 address`) : ok(address);
+}
+
+function servicePort(service: ServiceView, protocol: ProbeProtocol): number | undefined {
+  const wanted = protocol === 'udp' ? 'UDP' : 'TCP';
+  return service.ports.find((port) => port.protocol === wanted)?.port;
 }
 
 function addressOf(network: ClusterNetwork, host: string): Result<Ipv4, string> {
@@ -63,11 +94,9 @@ function addressOf(network: ClusterNetwork, host: string): Result<Ipv4, string> 
   if (literal !== undefined) return ok(literal);
   if (parseIpv6(host) !== undefined) return err(`${host} is an IPv6 address, which is not modelled yet`);
   if (host === 'external' || host === CLIENT) return ok(network.plan.underlay.outsideClient);
-  if (host.startsWith('svc/'))
-    return err(`${host}: Services are kept but not simulated yet; send to one of its pods, as pod/NAMESPACE/NAME:PORT`);
   if (!host.includes('/'))
     return err(
-      `${JSON.stringify(host)} is a name, and DNS is not modelled yet; write an address, pod/NAMESPACE/NAME, node/NAME or external`,
+      `${JSON.stringify(host)} is a name, and DNS is not modelled yet; write an address, pod/NAMESPACE/NAME, svc/NAMESPACE/NAME, node/NAME or external`,
     );
   const ref = resolveRef(network, host);
   if (!ref.ok) return ref;

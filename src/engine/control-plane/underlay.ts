@@ -86,8 +86,8 @@ export function planUnderlay(
       outsideRouter: (outside.address + 1) as Ipv4,
       outsideClient: (outside.address + 10) as Ipv4,
       loadBalancerCidr: loadBalancers,
-      // Nothing masquerades yet: without a way back the answers to a pod would be lost at the router.
-      podRoutes: spec?.podRoutes ?? true,
+
+      podRoutes: spec?.podRoutes ?? false,
     },
     addresses: addresses.nodes,
   };
