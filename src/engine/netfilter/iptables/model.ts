@@ -10,6 +10,21 @@ export type TableName = 'raw' | 'mangle' | 'nat' | 'filter' | 'security';
 export const BUILT_IN_CHAINS = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'] as const;
 export type BuiltInChain = (typeof BUILT_IN_CHAINS)[number];
 
+/** Which of the two tools: iptables or ip6tables. */
+export type IptablesFamily = 'ip' | 'ip6';
+
+/** The built-in chains of each table, in the order in which iptables-save prints them. */
+export const TABLE_CHAINS: Readonly<Record<TableName, readonly BuiltInChain[]>> = {
+  mangle: BUILT_IN_CHAINS,
+  security: ['INPUT', 'FORWARD', 'OUTPUT'],
+  raw: ['PREROUTING', 'OUTPUT'],
+  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
+  nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
+};
+
+/** iptables-save prints tables in this order, whichever was written first (iptables v1.8.9, nf_tables). */
+export const TABLE_ORDER: readonly TableName[] = ['mangle', 'security', 'raw', 'filter', 'nat'];
+
 /** One rule. A rule never changes; its counters are kept by the table it is in. */
 export interface Rule {
   readonly protocol?: Negatable<number> | undefined;
@@ -101,8 +116,10 @@ export type Match =
     }
   | { readonly type: 'set'; readonly name: string; readonly directions: readonly ('src' | 'dst')[]; readonly negated: boolean }
   /** `rate` per `unit`, as written; `burst` at once. */
-  | { readonly type: 'limit'; readonly rate: number; readonly unit: 'second' | 'minute' | 'hour' | 'day'; readonly burst: number }
+  | { readonly type: 'limit'; readonly rate: number; readonly unit: LimitUnit; readonly burst: number }
   | { readonly type: 'nfacct'; readonly name: string };
+
+export type LimitUnit = 'second' | 'minute' | 'hour' | 'day';
 
 /** A word of a mark as iptables keeps it: (mark & ~mask) ^ value. `--set-mark`, `--or-mark` and the like are all this. */
 export interface MarkChange {
@@ -112,6 +129,8 @@ export interface MarkChange {
 
 export type Target =
   | { readonly type: 'ACCEPT' | 'DROP' | 'RETURN' | 'NOTRACK' | 'TRACE' }
+  /** `-j CT --notrack`: what NOTRACK does, printed as it was written. */
+  | { readonly type: 'CT'; readonly notrack: true }
   | { readonly type: 'jump' | 'goto'; readonly chain: string }
   | { readonly type: 'REJECT'; readonly with: RejectType }
   | { readonly type: 'MARK'; readonly change: MarkChange }
@@ -142,4 +161,13 @@ export interface TablePatch {
   readonly table: TableName;
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
   readonly deleted: readonly string[];
+}
+
+/** What a chain has counted. */
+export interface ChainCounters {
+  /** Packets and bytes that the policy decided on; of chains without a policy, 0. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Packets and bytes of rule n, counted from 0, at 2n and 2n + 1; undefined while there is nothing. */
+  readonly rules: ArrayLike<number> | undefined;
 }

@@ -1,0 +1,224 @@
+import type { Result } from '../../../base/result.ts';
+import { err, ok } from '../../../base/result.ts';
+import type { IpSets } from '../ipset.ts';
+import type { ChainState } from './chain-state.ts';
+import type { BuiltInChain, IptablesFamily, Rule, TableName } from './model.ts';
+import { BUILT_IN_CHAINS } from './model.ts';
+import type { RecentLists } from './recent.ts';
+import { isBuiltIn } from './save.ts';
+import { allowedFrom, ruleProblem } from './validate.ts';
+import { JUMPS_MAX } from './walk.ts';
+
+/** Why rules were not taken. Nothing of what was asked has been done then. */
+export interface RuleProblem {
+  readonly table: TableName;
+  readonly chain: string;
+  /** Counted from 1 in the chain as it would have become; 0: the chain itself. */
+  readonly rule: number;
+  readonly message: string;
+}
+
+/** What rules of a table use besides it. */
+export interface Surroundings {
+  readonly family: IptablesFamily;
+  readonly sets: IpSets;
+  readonly recent: RecentLists;
+}
+
+/** New rules of one chain, with those it had. */
+export interface ChainChange {
+  readonly chain: ChainState;
+  readonly before: readonly Rule[];
+  readonly after: readonly Rule[];
+}
+
+const hookBit = (chain: string): number => 1 << BUILT_IN_CHAINS.indexOf(chain as BuiltInChain);
+
+/** The chains of one table, and what must hold between them. */
+export class TableState {
+  readonly table: TableName;
+  readonly chains = new Map<string, ChainState>();
+  private readonly around: Surroundings;
+
+  constructor(table: TableName, around: Surroundings) {
+    this.table = table;
+    this.around = around;
+  }
+
+  /**
+   * Checks changed chains, which must have their new rules already, and chains to delete, and counts what refers to
+   * what. On a problem the caller puts the old rules back and says so by `restored`.
+   */
+  take(changes: readonly ChainChange[], deleted: readonly string[] = []): Result<undefined, RuleProblem> {
+    for (const [i, change] of changes.entries()) {
+      const problem = this.reference(change);
+      if (problem === undefined) continue;
+      for (const { before, after } of changes.slice(0, i)) this.release(after, before);
+      return err(problem);
+    }
+    const problem = this.reachChanged(changes) ?? this.deletionProblem(changes, deleted);
+    for (const { before, after } of changes) {
+      if (problem === undefined) this.release(before, after);
+      else this.release(after, before);
+    }
+    return problem === undefined ? ok(undefined) : err(problem);
+  }
+
+  /** The old rules are back after a problem. */
+  restored(): void {
+    this.reachAll();
+  }
+
+  /** All rules of the table go. */
+  releaseAll(): void {
+    for (const chain of this.chains.values()) this.release(chain.rules, []);
+  }
+
+  /** `-X`, after the changes: a chain must be empty and no rule may lead to it. */
+  private deletionProblem(changes: readonly ChainChange[], names: readonly string[]): RuleProblem | undefined {
+    if (names.length === 0) return undefined;
+    // References of the old rules are still counted.
+    const leaving = new Map<string, number>();
+    for (const { before, after } of changes) {
+      const [first, last] = changedRange(before, after);
+      for (let i = first; i < last; i++) {
+        const target = (before[i] as Rule).target;
+        if (target?.type === 'jump' || target?.type === 'goto') leaving.set(target.chain, (leaving.get(target.chain) ?? 0) + 1);
+      }
+    }
+    for (const name of names) {
+      const chain = this.chains.get(name);
+      if (chain === undefined) return this.problem(name, -1, 'the chain to delete does not exist');
+      if (isBuiltIn(this.table, name)) return this.problem(name, -1, 'a built-in chain cannot be deleted');
+      if (chain.rules.length > 0) return this.problem(name, -1, 'the chain to delete still has rules');
+      const references = chain.references - (leaving.get(name) ?? 0);
+      if (references > 0) return this.problem(name, -1, `the chain to delete is still the target of ${references} rules`);
+    }
+    return undefined;
+  }
+
+  private problem(chain: string, position: number, message: string): RuleProblem {
+    return { table: this.table, chain, rule: position + 1, message };
+  }
+
+  /** Refers to what the added rules use; on a problem, to nothing. */
+  private reference({ chain, before, after }: ChainChange): RuleProblem | undefined {
+    const [first, , last] = changedRange(before, after);
+    for (let i = first; i < last; i++) {
+      const message = this.referenceOf(chain, after[i] as Rule);
+      if (message === undefined) continue;
+      for (let j = first; j < i; j++) this.releaseRule(after[j] as Rule);
+      return this.problem(chain.name, i, message);
+    }
+    return undefined;
+  }
+
+  private referenceOf(chain: ChainState, rule: Rule): string | undefined {
+    const { target } = rule;
+    const message = ruleProblem(this.around.family, this.table, chain.name, rule);
+    if (message !== undefined) return message;
+    let jumpsTo: ChainState | undefined;
+    if (target?.type === 'jump' || target?.type === 'goto') {
+      jumpsTo = this.chains.get(target.chain);
+      if (jumpsTo === undefined) return `the chain ${target.chain} does not exist`;
+      if (isBuiltIn(this.table, target.chain)) return `the chain ${target.chain} is built in: no rule can jump to it`;
+    }
+    for (const match of rule.matches) {
+      if (match.type === 'set' && this.around.sets.get(match.name) === undefined) return `the set ${match.name} does not exist`;
+    }
+    if (jumpsTo !== undefined) jumpsTo.references++;
+    for (const match of rule.matches) {
+      if (match.type === 'recent') this.around.recent.retain(match);
+      else if (match.type === 'set') this.around.sets.retain(match.name);
+    }
+    return undefined;
+  }
+
+  /** Lets go of the rules that are in `gone` and not in `kept`. */
+  private release(gone: readonly Rule[], kept: readonly Rule[]): void {
+    const [first, last] = changedRange(gone, kept);
+    for (let i = first; i < last; i++) this.releaseRule(gone[i] as Rule);
+  }
+
+  private releaseRule(rule: Rule): void {
+    const { target } = rule;
+    if (target?.type === 'jump' || target?.type === 'goto') {
+      const chain = this.chains.get(target.chain);
+      if (chain !== undefined) chain.references--;
+    }
+    for (const match of rule.matches) {
+      if (match.type === 'recent') this.around.recent.release(match);
+      else if (match.type === 'set') this.around.sets.release(match.name);
+    }
+  }
+
+  /**
+   * The kernel walks from every built-in chain after every change (nft_table_validate in
+   * net/netfilter/nf_tables_api.c). Here only what the new rules lead to is walked, with what is known of how
+   * their chain is reached; only if that finds something, everything is.
+   */
+  private reachChanged(changes: readonly ChainChange[]): RuleProblem | undefined {
+    for (const { chain, before, after } of changes) {
+      if (isBuiltIn(this.table, chain.name)) {
+        chain.hooks = hookBit(chain.name);
+        chain.depth = 0;
+      }
+      if (chain.depth < 0) continue;
+      const [first, , last] = changedRange(before, after);
+      if (this.reachRules(chain, first, last) !== undefined) return this.reachAll();
+    }
+    return undefined;
+  }
+
+  private reachAll(): RuleProblem | undefined {
+    for (const chain of this.chains.values()) {
+      chain.hooks = 0;
+      chain.depth = -1;
+    }
+    for (const chain of this.chains.values()) {
+      if (!isBuiltIn(this.table, chain.name)) continue;
+      const problem = this.reach(chain, hookBit(chain.name), 0);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  private reach(chain: ChainState, hooks: number, depth: number): RuleProblem | undefined {
+    if ((hooks & ~chain.hooks) === 0 && depth <= chain.depth) return undefined;
+    chain.hooks |= hooks;
+    if (depth > chain.depth) chain.depth = depth;
+    return this.reachRules(chain, 0, chain.rules.length);
+  }
+
+  private reachRules(chain: ChainState, first: number, last: number): RuleProblem | undefined {
+    for (let i = first; i < last; i++) {
+      const target = (chain.rules[i] as Rule).target;
+      if (target === undefined) continue;
+      if (target.type === 'jump' || target.type === 'goto') {
+        if (chain.depth + 1 >= JUMPS_MAX)
+          return this.problem(chain.name, i, `too many links: a loop, or more than ${JUMPS_MAX - 1} jumps deep`);
+        const next = this.chains.get(target.chain);
+        const problem = next === undefined ? undefined : this.reach(next, chain.hooks, chain.depth + 1);
+        if (problem !== undefined) return problem;
+        continue;
+      }
+      const allowed = allowedFrom(target);
+      if (allowed === undefined) continue;
+      for (const [bit, name] of BUILT_IN_CHAINS.entries()) {
+        if ((chain.hooks & (1 << bit)) !== 0 && !allowed.includes(name))
+          return this.problem(chain.name, i, `${target.type} cannot be reached from ${name}, only from ${allowed.join(' and ')}`);
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Between the same beginning and the same end of two lists: [first, end in `a`, end in `b`]. */
+function changedRange(a: readonly Rule[], b: readonly Rule[]): readonly [first: number, endOfA: number, endOfB: number] {
+  const shorter = Math.min(a.length, b.length);
+  let first = 0;
+  while (first < shorter && a[first] === b[first]) first++;
+  let same = 0;
+  while (same < shorter - first && a[a.length - 1 - same] === b[b.length - 1 - same]) same++;
+  return [first, a.length - same, b.length - same];
+}
