@@ -40,7 +40,7 @@ const SYNC_PERIOD_NS = 30e9;
 /** Compiles cases in the form of recorded rulesets: a list of states, some of which follow another of the same list. */
 export function compileCases(cases: unknown): Result<readonly CompiledCase[], string> {
   return catching(() => {
-    const all = new JsonReader(cases, '').items().map(readCase);
+    const all = new JsonReader(cases, 'cases').items().map(readCase);
     const byId = new Map<string, Case>();
     for (const entry of all) {
       if (byId.has(entry.input.id)) throw new BadInput(`${entry.place}: there are two cases ${entry.input.id}`);
@@ -52,7 +52,7 @@ export function compileCases(cases: unknown): Result<readonly CompiledCase[], st
 
 /** Reads the states of cases whose question is not the ruleset but what becomes of packets. */
 export function readCaseInputs(cases: unknown): Result<readonly CaseInput[], string> {
-  return catching(() => new JsonReader(cases, '').items().map((entry) => inCase(entry, () => readCaseInput(entry.object()))));
+  return catching(() => new JsonReader(cases, 'cases').items().map((entry) => inCase(entry, () => readCaseInput(entry.object()))));
 }
 
 function catching<T>(read: () => T): Result<T, string> {

@@ -24,7 +24,7 @@ export class JsonReader {
     const { value } = this;
     if (value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value))) this.fail('an object');
     const own = value !== undefined && Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
-    return new JsonReader(own, this.path === '' ? key : `${this.path}.${key}`);
+    return new JsonReader(own, `${this.path}.${key}`);
   }
 
   object(): JsonReader {
