@@ -239,6 +239,14 @@ export const REASONS: Readonly<Record<DropReason, Reason>> = {
     next: 'conntrack -L shows who holds them; conntrack -S counts insert_failed and drop.',
     reference: kernel('net/netfilter/nf_nat_core.c', 'nf_nat_setup_info'),
   },
+  redirectOfNat: {
+    title: 'a redirect about a translated connection',
+    condition:
+      'This host would tell a neighbour of a shorter way, but the connection is translated here, so the neighbour must go on sending here.',
+    sender: SILENT,
+    next: 'Nothing is wrong: the packet that caused it goes on. sysctl net.ipv4.conf.DEVICE.send_redirects=0 avoids the attempt.',
+    reference: kernel('net/netfilter/nf_nat_proto.c', 'nf_nat_icmp_reply_translation'),
+  },
   fragmentTimeout: {
     title: 'fragments are missing',
     condition: 'Not all fragments of the packet arrived within ipfrag_time (30 s) of the first.',

@@ -259,7 +259,10 @@ function hookPassed(data: HookPassed, frame: Frame | undefined): Sentence {
   const detail = [...devices, frame ? packetText(frame) : ''].filter((part) => part !== '').join(', ');
   return data.bridged
     ? {
-        title: `Passes the netfilter hook ${data.hook}, though only switched: bridge-nf-call-iptables is 1`,
+        title:
+          data.hook === 'PREROUTING'
+            ? 'br_netfilter shows the frame to the hook PREROUTING before the bridge decides: bridge-nf-call-iptables is 1'
+            : `Passes the netfilter hook ${data.hook}, though only switched: bridge-nf-call-iptables is 1`,
         detail,
         kind: 'l2',
         reference: {

@@ -334,6 +334,7 @@ export type DropReason =
   | 'droppedByRule'
   | 'rejectedByRule'
   | 'natClash'
+  | 'redirectOfNat'
   | 'fragmentTimeout'
   | 'netnsGone'
   | 'hopLimit'

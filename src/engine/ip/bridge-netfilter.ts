@@ -73,11 +73,7 @@ export class BridgeNetfilter implements BridgeHooks {
       return true;
     }
     // The MAC is not known for sure: the frame goes through the neighbour's queue, and comes back when it is (br_nf_pre_routing_finish_bridge_slow).
-    const { src } = skb;
-    skb.bridgedNat = (waited) => {
-      waited.setMacs(src, waited.dst);
-      bridge.continueInput(port, waited);
-    };
+    skb.bridgedNat = (waited) => bridge.continueInput(port, waited);
     neighbour.outputOrSolicit(skb);
     return false;
   }

@@ -70,6 +70,49 @@ export function reportUnresolved(dev: InetDevice, skb: Skb): void {
   if (skb.payload.type === 'ipv4') sendIcmpError(dev.netns, skb, ICMP_UNREACHABLE, UNREACH_HOST, 'neighbourFailed');
 }
 
+/** Redirects to one host: the pause doubles from 20 ms, the tenth is not sent, and 20.48 s of quiet forget it all (net/ipv4/route.c, ip_rt_send_redirect). */
+const REDIRECT_LOAD_NS = 20_000_000;
+const REDIRECT_SILENCE_NS = REDIRECT_LOAD_NS * 1024;
+const REDIRECTS_MAX = 9;
+
+/**
+ * Tells a host on this very link that its packet leaves by the device it came in by, so that it could
+ * have sent it to the next hop itself (net/ipv4/route.c, __mkroute_input, ip_rt_send_redirect).
+ */
+export function sendRedirect(dev: InetDevice, about: Skb, gateway: Ipv4): void {
+  const { netns } = dev;
+  const { src } = about.payload as Ipv4Packet;
+  const back = netns.fib.lookup(src);
+  if (back?.device !== dev || back.via !== undefined || !netns.sysctls.either(dev.device.name, 'send_redirects')) return;
+  const nowNs = netns.lab.sim.nowNs;
+  const sent = netns.redirects.get(src) ?? { count: 0, lastNs: 0 };
+  if (nowNs - sent.lastNs > REDIRECT_SILENCE_NS) sent.count = 0;
+  netns.redirects.set(src, sent);
+  if (sent.count >= REDIRECTS_MAX) {
+    sent.lastNs = nowNs;
+    return;
+  }
+  if (sent.count > 0 && nowNs <= sent.lastNs + REDIRECT_LOAD_NS * 2 ** sent.count) return;
+  sent.lastNs = nowNs;
+  sent.count++;
+  const source = dev.selectAddress(src);
+  const quote = about.payload as Ipv4Packet;
+  if (source === undefined) return;
+  send(netns, about, source, src, {
+    type: 'icmp',
+    icmpType: ICMP_REDIRECT,
+    code: REDIRECT_HOST,
+    id: 0,
+    seq: 0,
+    mtu: 0,
+    gateway,
+    quote,
+    data: '',
+  });
+}
+
+const REDIRECT_HOST = 1;
+
 export function icmpReceive(dev: InetDevice, skb: Skb, ip: Ipv4Packet, icmp: IcmpMessage): void {
   const { netns } = dev;
   if (icmp.icmpType === ICMP_ECHO_REQUEST) {

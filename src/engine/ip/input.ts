@@ -15,7 +15,7 @@ import {
 import type { Skb } from '../link/skb.ts';
 import { NF_DROP } from '../netfilter/hooks.ts';
 import type { Route } from './fib.ts';
-import { icmpReceive, sendIcmpError } from './icmp.ts';
+import { icmpReceive, sendIcmpError, sendRedirect } from './icmp.ts';
 import type { InetDevice } from './inet-device.ts';
 import { finishOutput, passHook } from './output.ts';
 
@@ -139,6 +139,7 @@ function forward(dev: InetDevice, skb: Skb, ip: Ipv4Packet, route: Route): void 
   skb.payload = withTtl(ip, ip.ttl - 1);
   const recorder = netns.lab.recorder;
   if (recorder.on) recorder.packet('forward', netns.id, dev.device.name, skb, { ttlBefore: ip.ttl, ttlAfter: ip.ttl - 1 });
+  if (out === dev) sendRedirect(dev, skb, route.via ?? ip.dst);
   if (passHook(netns, skb, 'FORWARD', dev.device.name, out.device.name) === NF_DROP) return;
   finishOutput(out, route.via ?? (skb.payload as Ipv4Packet).dst, skb, dev.device.name);
 }

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../../base/result.ts';
 import type { RuleTableView } from '../../protocol/event.ts';
 import type { RuleChainView } from '../../protocol/view.ts';
-import { type BuiltInChain, type Rule, type TableName, type TablePatch } from '../netfilter/iptables/model.ts';
+import type { BuiltInChain, Rule, TableName, TablePatch } from '../netfilter/iptables/model.ts';
 import { parseTables } from '../netfilter/iptables/parse.ts';
 import { isBuiltIn, ruleText, saveTables } from '../netfilter/iptables/save.ts';
 import { IptablesTables } from '../netfilter/iptables/table.ts';

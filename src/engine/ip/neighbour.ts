@@ -134,7 +134,8 @@ export class Neighbour {
   }
 
   private transmit(skb: Skb): void {
-    skb.setMacs(this.dev.device.mac, this.mac as Mac);
+    // A bridged frame keeps its source (br_netfilter_hooks.c, br_nf_pre_routing_finish_bridge_slow).
+    skb.setMacs(skb.bridgedNat ? skb.src : this.dev.device.mac, this.mac as Mac);
     this.dev.device.send(skb);
   }
 

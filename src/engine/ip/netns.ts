@@ -61,6 +61,8 @@ export class Netns implements DeviceOwner {
   readonly transports: Partial<Record<'tcp' | 'udp' | 'icmp', Transport>> = {};
   readonly reassembly: Reassembly;
   readonly icmpRateLimit: IcmpRateLimit;
+  /** ICMP redirects sent, by host. */
+  readonly redirects = new Map<Ipv4, { count: number; lastNs: number }>();
   /** Path MTUs learned from "fragmentation needed" (RFC 1191), by destination. */
   readonly pathMtu = new Map<IpAddress, number>();
   conntrack: ConntrackTable | undefined = undefined;

@@ -1,6 +1,5 @@
 import type { Ipv4 } from '../../protocol/address.ts';
-import { formatIp } from '../../protocol/address.ts';
-import type { Direction, HookName } from '../../protocol/event.ts';
+import type { Direction, DropReason, HookName } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
 import { CT_RELATED, CT_REPLY } from '../conntrack/entry.ts';
 import { type HostQueueTicket, Skb } from '../link/skb.ts';
@@ -92,16 +91,29 @@ export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): Outp
   return reroute(netns, skb, after);
 }
 
-/** The OUTPUT hook has changed the destination, so the route is looked up again (net/ipv4/netfilter.c, ip_route_me_harder). */
-function reroute(netns: Netns, skb: Skb, packet: Ipv4Packet): OutputError | undefined {
+/** The route of a packet whose destination the OUTPUT hook has changed (net/ipv4/netfilter.c, ip_route_me_harder), or why it has none. */
+export function routeHarder(
+  netns: Netns,
+  packet: Ipv4Packet,
+): { readonly route: Route; readonly out: InetDevice } | { readonly problem: DropReason } {
   const route = netns.fib.lookup(packet.dst);
   const out = route?.device;
-  if (!route || !out || (route.view.type !== 'unicast' && route.view.type !== 'local')) {
-    netns.drop(skb, undefined, 'noRoute', `the new destination ${formatIp(packet.dst)} has no route`);
+  if (!route || !out || (route.view.type !== 'unicast' && route.view.type !== 'local')) return { problem: 'noRoute' };
+  // An address of 127.0.0.0/8 leaves the host only where that is allowed (net/ipv4/route.c, __mkroute_output).
+  if (packet.src >>> 24 === 127 && out.device.kind !== 'loopback' && !netns.sysctls.either(out.device.name, 'route_localnet'))
+    return { problem: 'martianSource' };
+  return { route, out };
+}
+
+function reroute(netns: Netns, skb: Skb, packet: Ipv4Packet): OutputError | undefined {
+  const chosen = routeHarder(netns, packet);
+  if ('problem' in chosen) {
+    netns.drop(skb, undefined, chosen.problem, undefined);
     return 'EPERM';
   }
-  const { recorder } = netns.lab;
+  const { route, out } = chosen;
   const nextHop = route.via ?? packet.dst;
+  const { recorder } = netns.lab;
   if (recorder.on)
     recorder.packet('route', netns.id, out.device.name, skb, {
       destination: packet.dst,
@@ -109,11 +121,6 @@ function reroute(netns: Netns, skb: Skb, packet: Ipv4Packet): OutputError | unde
       nextHop: route.view.type === 'local' ? undefined : nextHop,
       input: false,
     });
-  // An address of 127.0.0.0/8 leaves the host only where that is allowed (net/ipv4/route.c, __mkroute_output).
-  if (packet.src >>> 24 === 127 && out.device.kind !== 'loopback' && !netns.sysctls.either(out.device.name, 'route_localnet')) {
-    netns.drop(skb, out, 'martianSource', undefined);
-    return 'EPERM';
-  }
   finishOutput(out, nextHop, skb);
   return undefined;
 }

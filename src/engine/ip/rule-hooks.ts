@@ -1,6 +1,6 @@
 import { type IpAddress, type Ipv4, isIpv4 } from '../../protocol/address.ts';
 import type { ChainWalk, RulePlace } from '../../protocol/event.ts';
-import type { Ipv4Packet } from '../../protocol/packet.ts';
+import { ICMP_REDIRECT, type Ipv4Packet } from '../../protocol/packet.ts';
 import { ConntrackEntry, CT_ESTABLISHED, CT_NEW, CT_RELATED } from '../conntrack/entry.ts';
 import { type Manip, manipOf, manipPacket, nullRange, rangeOf, setUpNat } from '../conntrack/nat.ts';
 import type { Skb } from '../link/skb.ts';
@@ -25,6 +25,7 @@ import {
   type Registration,
 } from '../netfilter/hooks.ts';
 import type { Netns } from './netns.ts';
+import { routeHarder } from './output.ts';
 import { sendReject } from './reject.ts';
 import { HookPacket } from './rule-packet.ts';
 
@@ -86,7 +87,16 @@ export class RuleHooks {
   /** nf_nat_inet_fn */
   private translate(chains: readonly BaseChain[], manip: Manip, skb: Skb, state: HookState): HookVerdict {
     const entry = skb.ct;
-    if (!(entry instanceof ConntrackEntry) || skb.payload.type !== 'ipv4') return NF_ACCEPT;
+    if (skb.payload.type !== 'ipv4') return NF_ACCEPT;
+    const { payload } = skb.payload;
+    const translated = !(entry instanceof ConntrackEntry) || entry.snat || entry.dnat;
+    if (payload.type === 'icmp' && payload.icmpType === ICMP_REDIRECT && translated) {
+      // The two would then talk past the translation (nf_nat_proto.c, nf_nat_icmp_reply_translation). The connection
+      // that it is about may be so new that it is not in the table yet.
+      this.netns.lab.drop(this.netns.id, state.outDevice ?? state.inDevice, skb, 'redirectOfNat', undefined);
+      return NF_DROP;
+    }
+    if (!(entry instanceof ConntrackEntry)) return NF_ACCEPT;
     const conntrack = this.netns.conntrack;
     if (!conntrack) return NF_ACCEPT;
     const info = skb.ctInfo & 3;
@@ -104,8 +114,13 @@ export class RuleHooks {
       const stillOpen = manip === 'source' ? !entry.sourceDone : !entry.destinationDone;
       if (stillOpen && !setUpNat(this.owner(), entry, manip, nullRange(entry, manip))) return this.clash(skb, state);
     }
+    const { dst } = skb.payload;
     manipPacket(this.owner(), skb, state.outDevice ?? state.inDevice, entry, manip);
-    return NF_ACCEPT;
+    if (state.hook !== 'OUTPUT' || skb.payload.dst === dst) return NF_ACCEPT;
+    const chosen = routeHarder(this.netns, skb.payload);
+    if ('route' in chosen) return NF_ACCEPT;
+    this.netns.lab.drop(this.netns.id, state.outDevice, skb, chosen.problem, undefined);
+    return NF_DROP;
   }
 
   /** Has a rule's wish fulfilled; a verdict only when that fails. */

@@ -13,6 +13,7 @@ const KNOWN: Readonly<Record<string, { readonly fallback: number; readonly min: 
   'net.ipv4.conf.DEV.rp_filter': { fallback: 0, min: 0, max: 2 },
   'net.ipv4.conf.DEV.route_localnet': { fallback: 0, min: 0, max: 1 },
   'net.ipv4.conf.DEV.accept_local': { fallback: 0, min: 0, max: 1 },
+  'net.ipv4.conf.DEV.send_redirects': { fallback: 1, min: 0, max: 1 },
   'net.ipv4.tcp_syn_retries': { fallback: 6, min: 1, max: 127 },
   'net.ipv4.tcp_synack_retries': { fallback: 5, min: 0, max: 255 },
   // Linux 6.5 sends the first four SYN retransmissions a second apart; 0 gives the older doubling from the start (1, 3, 7, ... s).
@@ -27,7 +28,7 @@ const KNOWN: Readonly<Record<string, { readonly fallback: number; readonly min: 
   'net.netfilter.nf_conntrack_max': { fallback: 262_144, min: 1, max: 2_147_483_647 },
 };
 
-const DEVICE_KEY = /^net\.ipv4\.conf\.([^.]+)\.(rp_filter|route_localnet|accept_local)$/;
+const DEVICE_KEY = /^net\.ipv4\.conf\.([^.]+)\.(rp_filter|route_localnet|accept_local|send_redirects)$/;
 const patternOf = (key: string): string => key.replace(DEVICE_KEY, 'net.ipv4.conf.DEV.$2');
 
 /** The sysctls of one network namespace; nothing leaks between namespaces. */
@@ -73,14 +74,14 @@ export class Sysctls {
   }
 
   /** On when it is on for `all` or for the device. */
-  either(device: string, name: 'route_localnet' | 'accept_local'): boolean {
+  either(device: string, name: 'route_localnet' | 'accept_local' | 'send_redirects'): boolean {
     return this.get(`net.ipv4.conf.all.${name}`) === 1 || this.forDevice(device, name) === 1;
   }
 
   view(): Record<string, string> {
     const view: Record<string, string> = {};
     for (const [key, { fallback }] of Object.entries(KNOWN)) if (!key.includes('DEV')) view[key] = String(this.values.get(key) ?? fallback);
-    for (const name of ['rp_filter', 'route_localnet', 'accept_local'])
+    for (const name of ['rp_filter', 'route_localnet', 'accept_local', 'send_redirects'])
       view[`net.ipv4.conf.all.${name}`] = String(this.get(`net.ipv4.conf.all.${name}`));
     for (const [key, value] of this.values) view[key] = String(value);
     return view;

@@ -1,8 +1,9 @@
 import { type Cidr, formatIp, formatMac, type Ipv4, type Mac, parseCidr, parseIpv4, parseMac, ZERO_MAC } from '../../protocol/address.ts';
-import type { LabEvent, RouteType } from '../../protocol/event.ts';
+import type { ConntrackTuple, LabEvent, RouteType } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length, TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../protocol/packet.ts';
 import { Conntrack } from '../conntrack/table.ts';
 import { BridgeNetfilter } from '../ip/bridge-netfilter.ts';
+import { NamespaceRules } from '../ip/namespace-rules.ts';
 import { Netns } from '../ip/netns.ts';
 import { Bridge } from '../link/bridge.ts';
 import { LinkEnd } from '../link/device.ts';
@@ -10,6 +11,7 @@ import { VETH_DELAY_NS } from '../link/timing.ts';
 import { LabContext } from '../sim/lab-context.ts';
 import { endpointText } from '../socket/demux.ts';
 import type { TcpConnection } from '../socket/tcp-connection.ts';
+import { type HookWalks, engineWalks, recordedDraws, type RecordedPath, withoutRandomPorts } from './netfilter-path.ts';
 import { Stack } from '../workload/stack.ts';
 
 /** The form of the recordings; only what is read here. */
@@ -20,10 +22,10 @@ export interface Recording {
 }
 
 interface LabSpec {
-  readonly namespaces: Readonly<Record<string, { readonly sysctl?: Readonly<Record<string, string>>; readonly iptables?: readonly string[] }>>;
+  readonly namespaces: Readonly<Record<string, { readonly sysctl?: Readonly<Record<string, string>>; readonly iptables?: readonly string[]; readonly nft?: readonly string[] }>>;
   readonly links: readonly LinkSpec[];
-  readonly routes: readonly RouteSpec[];
-  readonly servers: readonly ServerSpec[];
+  readonly routes?: readonly RouteSpec[];
+  readonly servers?: readonly ServerSpec[];
   readonly probes: readonly ProbeSpec[];
 }
 
@@ -31,11 +33,11 @@ interface EndSpec { readonly ns: string; readonly name: string; readonly mac: st
 type LinkSpec = (EndSpec & { readonly type: 'bridge' }) | { readonly type: 'veth'; readonly a: EndSpec; readonly b: EndSpec };
 interface RouteSpec { readonly ns: string; readonly op?: string; readonly args?: readonly string[]; readonly dst: string; readonly via?: string; readonly dev?: string }
 interface ServerSpec { readonly ns: string; readonly proto: 'tcp' | 'udp'; readonly port: number; readonly name?: string; readonly addr?: string }
-interface Action { readonly sysctl?: readonly [string, string, string]; readonly exec?: readonly string[]; readonly route?: RouteSpec; readonly iptables?: readonly [string, readonly string[]] }
+interface Action { readonly sleep?: number; readonly sysctl?: readonly [string, string, string]; readonly exec?: readonly string[]; readonly route?: RouteSpec; readonly iptables?: readonly [string, readonly string[]] }
 
 export interface ProbeSpec {
   readonly name: string;
-  readonly kind: 'tcp' | 'udp' | 'ping';
+  readonly kind: 'tcp' | 'udp' | 'ping' | 'tcp-many';
   readonly from: string;
   readonly to: string;
   readonly state?: 'cold' | 'warm';
@@ -44,6 +46,10 @@ export interface ProbeSpec {
   readonly timeout?: number;
   readonly before?: readonly Action[];
   readonly after?: readonly Action[];
+  readonly during?: readonly Action[];
+  readonly sport?: number;
+  readonly send?: number;
+  readonly count?: number;
 }
 
 export interface Hop {
@@ -63,7 +69,8 @@ export interface Hop {
 export interface RecordedProbe {
   readonly name: string;
   readonly outcome: Readonly<Record<string, unknown>> & { readonly result: string };
-  readonly hops: readonly Hop[];
+  readonly hops?: readonly Hop[];
+  readonly netfilter?: readonly RecordedPath[];
   readonly hops_omitted_after_handshake?: Readonly<Record<string, number>>;
   readonly fdb?: Readonly<Record<string, readonly string[]>>;
   readonly neigh?: Readonly<Record<string, readonly string[]>>;
@@ -74,6 +81,22 @@ const SECOND = 1_000_000_000;
 const ip = (text: string): Ipv4 => parseIpv4(text) as Ipv4;
 const prefix = (text: string): Cidr => (text === 'default' ? { address: 0 as Ipv4, length: 0 } : (parseCidr(text) ?? { address: ip(text), length: 32 }));
 
+interface Outcome {
+  result: string;
+  errno?: string;
+  servedBy?: string;
+  perEndpoint?: Readonly<Record<string, number>>;
+}
+
+interface ProbeResult {
+  readonly hops: Hop[];
+  readonly walks: HookWalks;
+  readonly outcome: Outcome;
+  readonly conntrack: Record<string, string[]>;
+  readonly fdb: Record<string, string[]>;
+  readonly neigh: Record<string, string[]>;
+}
+
 /** A recorded lab rebuilt on the engine: the same namespaces, links, addresses and routes, and the same probes. */
 export class RecordedLab {
   readonly lab = new LabContext(7);
@@ -81,54 +104,126 @@ export class RecordedLab {
   private readonly stacks = new Map<string, Stack>();
   private readonly bridges = new Map<string, Bridge>();
   private sourcePort = 40_000;
+  /** Ports that are not made by chance. */
+  readonly knownPorts = new Set<number>();
+  private readonly ruleLines = new Map<string, readonly string[]>();
+  /** What chance shall decide, as it did in the recording; afterwards the lab's own random streams. */
+  private draws: (boolean | number)[] = [];
 
   constructor(spec: LabSpec) {
-    for (const [name, { sysctl, iptables }] of Object.entries(spec.namespaces)) {
+    for (const [name, { sysctl, iptables, nft }] of Object.entries(spec.namespaces)) {
       const netns = new Netns(this.lab, name, 'host');
       this.netns.set(name, netns);
       this.stacks.set(name, new Stack(netns));
       // The recording kernel is Linux 6.18, whose first SYN retransmissions are a second apart.
       netns.sysctls.set('net.ipv4.tcp_syn_linear_timeouts', '4');
       for (const [key, value] of Object.entries(sysctl ?? {})) this.sysctl(name, key, value);
-      if (iptables) netns.conntrack = new Conntrack(netns, netns.hooks);
+      if (iptables) this.loadRules(netns, 'iptables', iptables);
+      if (nft) this.loadRules(netns, 'nft', nft);
     }
+    for (const end of spec.servers ?? []) this.knownPorts.add(end.port);
+    for (const probe of spec.probes) if (probe.to.includes(':')) this.knownPorts.add(Number(probe.to.split(':')[1]));
     for (const link of spec.links) this.link(link);
-    for (const route of spec.routes) this.route(route);
-    for (const server of spec.servers) this.serve(server);
+    for (const route of spec.routes ?? []) this.route(route);
+    for (const server of spec.servers ?? []) this.serve(server);
     this.lab.recorder.take();
   }
 
-  probe(probe: ProbeSpec): { hops: Hop[]; outcome: { result: string; errno?: string }; conntrack: Record<string, string[]>; fdb: Record<string, string[]>; neigh: Record<string, string[]> } {
+  probe(probe: ProbeSpec, recorded: RecordedProbe): ProbeResult {
     for (const action of probe.before ?? []) this.act(action);
     if ((probe.state ?? 'cold') === 'cold') this.flush();
     this.lab.recorder.take();
-    const outcome: { result: string; errno?: string } = { result: 'timeout' };
+    this.draws = recordedDraws(recorded.netfilter ?? [], (ns) => this.ruleLines.get(ns) ?? []);
+    this.lab.draws = this.scriptedDraws();
+    const outcome: Outcome = { result: 'timeout' };
     const startNs = this.lab.sim.nowNs;
     let conntrack: Record<string, string[]> | undefined;
-    const done = (result: string, errno?: string): void => {
+    const done = (result: string, errno?: string, servedBy?: string): void => {
+      if (outcome.result !== 'timeout') return;
       outcome.result = result;
       if (errno) outcome.errno = errno;
-      conntrack = this.conntrackLines();
+      if (servedBy) outcome.servedBy = servedBy;
+      if (!probe.during && !probe.send) conntrack = this.conntrackLines();
     };
-    const giveUp = this.start(probe, done);
-    this.lab.sim.runUntil(startNs + (probe.timeout ?? (probe.kind === 'tcp' ? 1.4 : 0.8)) * SECOND, 1_000_000);
+    if (probe.kind === 'tcp-many') return this.many(probe);
+    const giveUp = this.start(probe, done, () => {
+      conntrack = this.conntrackLines();
+    });
+    const limitNs = startNs + ((probe.timeout ?? (probe.kind === 'tcp' ? 1.4 : 0.8)) + (probe.send ? 0.6 : 0)) * SECOND;
+    while (this.lab.sim.nowNs < limitNs && (outcome.result === 'timeout' || probe.send !== undefined)) this.lab.sim.runUntil(Math.min(limitNs, this.lab.sim.nowNs + 1_000_000), 1_000_000);
+    // The recorder waits a little for stragglers.
+    if (outcome.result !== 'timeout') this.lab.sim.runUntil(this.lab.sim.nowNs + 0.2 * SECOND, 1_000_000);
     conntrack ??= this.conntrackLines();
     giveUp?.();
     const tables = { fdb: this.fdbLines(), neigh: this.neighbourLines() };
     // Whatever answers are still on their way arrive while nobody looks.
-    const hops = this.lab.recorder.take().flatMap(hopOf);
+    const events = this.lab.recorder.take();
     this.lab.sim.runUntil(this.lab.sim.nowNs + 0.3 * SECOND, 1_000_000);
     this.lab.recorder.take();
     for (const action of probe.after ?? []) this.act(action);
-    return { hops, outcome, conntrack, ...tables };
+    const walks = engineWalks(events, (e) => (e.frame?.payload.type === 'ipv4' ? flowText(e.frame.payload) : ''), this.knownPortsOf(this.sourcePort));
+    return { hops: events.flatMap(hopOf), walks, outcome, conntrack, ...tables };
   }
 
-  private start(probe: ProbeSpec, done: (result: string, errno?: string) => void): (() => void) | undefined {
+  /** A port that neither the lab nor the recorder's client chose is made by chance. */
+  knownPortsOf(sourcePort: number): ReadonlySet<number> {
+    const known = new Set(this.knownPorts);
+    for (let port = 40_000; port <= sourcePort; port++) known.add(port);
+    for (let port = 50_053; port <= 50_060; port++) known.add(port);
+    return known;
+  }
+
+  get lastSourcePort(): number {
+    return this.sourcePort;
+  }
+
+  private scriptedDraws(): LabContext['draws'] {
+    const own = new LabContext(11).draws;
+    return {
+      chance: (numerator) => {
+        const next = this.draws.shift();
+        return typeof next === 'boolean' ? next : own.chance(numerator);
+      },
+      pick: (n) => {
+        const next = this.draws.shift();
+        return typeof next === 'number' && next >= 0 && next < n ? next : own.pick(n);
+      },
+    };
+  }
+
+  /** Many connections one after the other, only counted. */
+  private many(probe: ProbeSpec): ProbeResult {
+    this.lab.recorder.on = false;
+    const counts: Record<string, number> = {};
+    for (let i = 0; i < (probe.count ?? 1); i++) {
+      const [host, port] = probe.to.split(':');
+      const stack = this.stacks.get(probe.from) as Stack;
+      let over = false;
+      const connection = stack.tcp.connect({
+        to: ip(host as string), port: Number(port), process: 'probe', flow: 1, cause: 0,
+        handler: {
+          received: (c, data) => {
+            const name = data.split(' ')[0] as string;
+            counts[name] = (counts[name] ?? 0) + 1;
+            over = true;
+            c.close();
+          },
+          ended: (c) => c.close(),
+        },
+      });
+      for (let waited = 0; waited < 14 && !over; waited++) this.lab.sim.runUntil(this.lab.sim.nowNs + 0.1 * SECOND, 1_000_000);
+      if (typeof connection !== 'string' && connection.state === 'SYN-SENT') connection.close();
+    }
+    this.lab.recorder.on = true;
+    return { hops: [], walks: new Map(), outcome: { result: 'counted', perEndpoint: counts }, conntrack: {}, fdb: {}, neigh: {} };
+  }
+
+  private start(probe: ProbeSpec, done: (result: string, errno?: string, servedBy?: string) => void, tables: () => void): (() => void) | undefined {
     const stack = this.stacks.get(probe.from) as Stack;
     const [host, portText] = probe.to.split(':');
     const to = ip(host as string);
     const port = Number(portText ?? 0);
-    const localPort = ++this.sourcePort;
+    const localPort = probe.sport ?? ++this.sourcePort;
     const origin = { flow: 1, direction: 'request', cause: 0 } as const;
     const failed = (error: string): void => done(error === 'ECONNREFUSED' ? 'refused' : 'error', error);
     if (probe.kind === 'tcp') {
@@ -136,9 +231,18 @@ export class RecordedLab {
         to, port, localPort, process: 'probe', flow: 1, cause: 0,
         handler: {
           // The recorder's client reads the greeting, looks at the tables and closes some 14 ms later.
-          received: (c) => {
-            done('connected');
-            this.lab.sim.schedule(14_000_000, (x: TcpConnection) => x.close(), c, undefined);
+          received: (c, data) => {
+            done('connected', undefined, data.split(' ')[0]);
+            const close = (x: TcpConnection): void => {
+              tables();
+              x.close();
+            };
+            const during = (x: TcpConnection): void => {
+              for (const action of probe.during ?? []) this.act(action);
+              if (probe.send) x.send('x'.repeat(probe.send));
+              this.lab.sim.schedule(probe.send ? 600_000_000 : 9_000_000, close, x, undefined);
+            };
+            this.lab.sim.schedule(5_000_000, during, c, undefined);
           },
           failed: (_c, error) => failed(error),
           ended: (c) => c.close(),
@@ -148,9 +252,12 @@ export class RecordedLab {
       return typeof connection === 'string' ? undefined : () => void (connection.state === 'SYN-SENT' && connection.close());
     }
     if (probe.kind === 'udp') {
-      const socket = stack.udp.connect(to, port, 'probe', { received: () => done('answered'), failed: (_s, error) => failed(error) }, localPort);
+      const socket = stack.udp.connect(to, port, 'probe', { received: (_s, data) => done('answered', undefined, data.split(' ')[0]), failed: (_s, error) => failed(error) }, localPort);
       if (typeof socket === 'string') failed(socket);
-      else stack.udp.send(socket, 'qqqqq', { address: to, port }, origin);
+      else {
+        const error = stack.udp.send(socket, 'qqqqq', { address: to, port }, origin);
+        if (error) failed(error);
+      }
       return typeof socket === 'string' ? undefined : () => stack.udp.close(socket, 0);
     }
     const stop = stack.ping.send({
@@ -191,8 +298,16 @@ export class RecordedLab {
   private serve(server: ServerSpec): void {
     const stack = this.stacks.get(server.ns) as Stack;
     const name = server.name ?? server.ns;
+    const address = server.addr === undefined ? (0 as Ipv4) : ip(server.addr);
+    if (server.proto === 'udp') {
+      stack.udp.bind(address, server.port, name, {
+        received: (socket, _data, from) =>
+          void stack.udp.send(socket, `${name} ${endpointText(from.address, from.port)}\n`, { address: from.address, port: from.port, from: from.to }, { flow: from.flow, direction: 'reply', cause: from.cause }),
+      });
+      return;
+    }
     const text = (c: TcpConnection): string => `${name} ${endpointText(c.remoteAddress, c.remotePort)} ${endpointText(c.localAddress, c.localPort)}\n`;
-    stack.tcp.listen(server.addr === undefined ? (0 as Ipv4) : ip(server.addr), server.port, name, () => ({
+    stack.tcp.listen(address, server.port, name, () => ({
       opened: (c) => void this.lab.sim.schedule(300_000, (x: TcpConnection) => x.send(text(x)), c, undefined),
       ended: (c) => void this.lab.sim.schedule(100_000, (x: TcpConnection) => x.close(), c, undefined),
     }));
@@ -201,24 +316,52 @@ export class RecordedLab {
   private act(action: Action): void {
     if (action.sysctl) this.sysctl(...action.sysctl);
     else if (action.route) this.route(action.route);
-    else if (action.iptables) {
-      const netns = this.ns(action.iptables[0]);
-      // Rules that need connection tracking switch it on; tables without rules switch it off.
-      const rules = action.iptables[1].some((line) => line.startsWith('-A'));
-      netns.hooks.clear();
-      netns.conntrack = rules ? new Conntrack(netns, netns.hooks) : undefined;
-    } else if (action.exec) this.exec(action.exec);
+    else if (action.iptables) this.loadRules(this.ns(action.iptables[0]), 'iptables', action.iptables[1]);
+    else if (action.exec) this.exec(action.exec);
+    else if (action.sleep !== undefined) this.lab.sim.runUntil(this.lab.sim.nowNs + action.sleep * SECOND, 1_000_000);
     else throw new Error(`the action ${JSON.stringify(action)} is not understood`);
+  }
+
+  /** What iptables-restore and `nft -f` do; rules that need connection tracking switch it on. */
+  private loadRules(netns: Netns, tool: 'iptables' | 'nft', lines: readonly string[]): void {
+    this.ruleLines.set(netns.id, lines);
+    const rules = (netns.rules as NamespaceRules | undefined) ?? new NamespaceRules(netns);
+    netns.rules = rules;
+    const loaded = tool === 'iptables' ? rules.restore(lines.join('\n')) : rules.loadNftables(lines.join('\n'));
+    if (!loaded.ok) throw new Error(loaded.error);
+    const tracked = lines.some((line) => tool === 'nft' || line.startsWith('-A'));
+    if (!tracked) {
+      netns.hooks.set('conntrack', []);
+      netns.conntrack = undefined;
+    } else netns.conntrack ??= new Conntrack(netns, netns.hooks);
   }
 
   private exec([ns, ...words]: readonly string[]): void {
     const netns = this.ns(ns as string);
     const command = words.join(' ');
     const route = /^ip route del (?:blackhole |unreachable )?(\S+)$/.exec(command);
+    const gone = /^ip link del (\S+)$/.exec(command);
+    const deleted = /^conntrack -D -p udp --orig-dst (\S+) --reply-src (\S+)$/.exec(command);
+    const policy = /^iptables -P (\S+) (ACCEPT|DROP)$/.exec(command);
     const link = /^ip link set (\S+) (up|down)$/.exec(command);
     if (route) netns.removeRoute(prefix(route[1] as string));
     else if (link) netns.setDeviceUp(netns.device(link[1] as string) as never, link[2] === 'up');
-    else if (!/^iptables -P FORWARD (ACCEPT|DROP)$/.test(command)) throw new Error(`the command ${command} is not understood`);
+    else if (gone) this.unplug(netns, gone[1] as string);
+    else if (command === 'conntrack -F') netns.conntrack?.flush();
+    else if (deleted) netns.conntrack?.deleteWhere((e) => e.original.dst === ip(deleted[1] as string) && e.reply.src === ip(deleted[2] as string));
+    else if (policy) (netns.rules as NamespaceRules).setPolicy('filter', policy[1] as 'FORWARD', policy[2] as 'ACCEPT' | 'DROP');
+    else throw new Error(`the command ${command} is not understood`);
+  }
+
+  /** A veth pair that is deleted goes at both ends. */
+  private unplug(netns: Netns, name: string): void {
+    const device = netns.device(name)?.device;
+    if (!device) throw new Error(`there is no device ${name} in ${netns.id}`);
+    for (const end of [device.peer, device]) {
+      const owner = end && this.ns(end.owner.id);
+      const inet = end && owner?.device(end.name);
+      if (inet) owner?.setDeviceUp(inet, false);
+    }
   }
 
   private sysctl(ns: string, key: string, value: string): void {
@@ -250,7 +393,9 @@ export class RecordedLab {
   }
 
   private conntrackLines(): Record<string, string[]> {
-    return this.lines((n) => n.view().conntrack.filter((c) => c.original.protocol !== 1).map((c) => `${endpointText(c.original.src, c.original.srcPort)}>${endpointText(c.original.dst, c.original.dstPort)} ${c.state ?? ''} ${c.assured ? 'ASSURED' : ''}${c.seenReply ? '' : 'UNREPLIED'}`));
+    const known = this.knownPortsOf(this.sourcePort);
+    const tuple = (t: ConntrackTuple): string => withoutRandomPorts(`${endpointText(t.src, t.srcPort)}>${endpointText(t.dst, t.dstPort)}`, known);
+    return this.lines((n) => n.view().conntrack.filter((c) => c.original.protocol !== 1).map((c) => `${tuple(c.original)} ${tuple(c.reply)} ${c.state ?? ''} ${c.assured ? 'ASSURED' : ''}${c.seenReply ? '' : 'UNREPLIED'}`));
   }
 
   private lines(of: (netns: Netns) => string[]): Record<string, string[]> {
@@ -259,7 +404,7 @@ export class RecordedLab {
 }
 
 const FLAGS = [[TCP_SYN, 'SYN'], [TCP_ACK, 'ACK'], [TCP_PSH, 'PSH'], [TCP_FIN, 'FIN'], [TCP_RST, 'RST'], [TCP_URG, 'URG']] as const;
-const ICMP_NAMES: Readonly<Record<string, string>> = { '0/0': 'echo-reply', '8/0': 'echo-request', '3/0': 'net-unreachable', '3/1': 'host-unreachable', '3/3': 'port-unreachable', '3/4': 'frag-needed', '11/0': 'ttl-exceeded' };
+const ICMP_NAMES: Readonly<Record<string, string>> = { '0/0': 'echo-reply', '8/0': 'echo-request', '3/0': 'net-unreachable', '3/1': 'host-unreachable', '3/3': 'port-unreachable', '3/4': 'frag-needed', '11/0': 'ttl-exceeded', '5/1': 'redirect-host' };
 
 /** A packet as the recordings write it. */
 function flowText(p: Ipv4Packet): string {
