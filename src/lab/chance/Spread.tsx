@@ -31,7 +31,7 @@ export default function Spread({ batch }: { readonly batch: Batch }) {
           ))}
         </tbody>
       </table>
-      <p className="chances-note">{noteOf(spread, all)}</p>
+      <p className="chances-note">{noteOf(spread)}</p>
       {!batch.outcomes.known && <p className="chances-note">{`What to expect is not known: ${batch.outcomes.reason}`}</p>}
     </section>
   );
@@ -68,13 +68,10 @@ function Row({ row, top }: { readonly row: SpreadRow; readonly top: number }) {
   );
 }
 
-function noteOf({ test, total, rows }: ReturnType<typeof spreadOf>, all: number): string {
-  const first = rows[0];
-  if (!first) return '';
-  if (rows.length === 1) return 'There is only one way for this to end.';
-  const share = percentText(first.probability);
-  const sd = deviation(all, first.probability);
-  const range = `An endpoint with a chance of ${share} gets ${(all * first.probability).toFixed(1)} of ${all}, give or take ${sd.toFixed(1)}: two runs of three stay within that, 19 of 20 within the shaded band of twice as much.`;
+function noteOf({ test, total, rows }: ReturnType<typeof spreadOf>): string {
+  if (rows.length < 2) return rows.length === 0 ? '' : 'There is only one way for this to end.';
+  const range = '± is one standard deviation: two runs of three stay within it. The band is twice that: 19 of 20.';
   if (!test || total === 0) return range;
-  return `${range} A spread at least as uneven as this one comes up in ${percentText(test.pValue)} of all runs (chi-square ${test.chiSquare.toFixed(2)}, ${test.degrees === 1 ? '1 degree' : `${test.degrees} degrees`} of freedom).`;
+  const degrees = test.degrees === 1 ? '1 degree' : `${test.degrees} degrees`;
+  return `${range} As uneven as this, or more: ${percentText(test.pValue)} of all runs (chi-square ${test.chiSquare.toFixed(2)}, ${degrees} of freedom).`;
 }

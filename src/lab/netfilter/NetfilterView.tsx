@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight, Map as MapIcon } from 'lucide-react';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { packetText } from '../../explain/packet-text.ts';
 import type { LabEvent } from '../../protocol/event.ts';
 import { placeTitle } from '../journey/hops.ts';
@@ -9,7 +9,7 @@ import { HookPath } from './HookPath.tsx';
 import './netfilter.css';
 import { PassFacts } from './PassFacts.tsx';
 import { type Connection, connectionOf, type Pass, passAt, passesOf } from './passes.ts';
-import { currentRow, type Fold, rowsOf, stopsOf, totalOf } from './rows.ts';
+import { currentRow, type Fold, rowsOf, shortFolds, stopsOf, totalOf } from './rows.ts';
 import { useChainTexts } from './use-chain-texts.ts';
 import { WalkList } from './WalkList.tsx';
 
@@ -92,6 +92,9 @@ function PassView({ pass }: { readonly pass: Pass }) {
   const connection = useMemo(() => connectionOf(events, pass), [events, pass]);
   const current = currentRow(rows, position);
   const total = totalOf(rows);
+  useEffect(() => {
+    for (const frame of shortFolds(rows)) ask(frame);
+  }, [rows, ask]);
   const toggle = (fold: Fold): void => {
     if (!folds.has(fold.key)) ask(fold.frame);
     setFolds((before) => {

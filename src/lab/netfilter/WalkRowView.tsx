@@ -41,7 +41,14 @@ export function WalkRowView({ row, isCurrent, ahead, tabStop, onSeek, onToggle }
     return (
       <div className={className} style={style}>
         <span className="row-number">{row.kind === 'folded' ? row.number : ''}</span>
-        {row.kind === 'folded' ? <code className="row-text">{withoutChain(row.text)}</code> : <span>{row.text}</span>}
+        {row.kind === 'folded' ? (
+          <>
+            <code className="row-text">{withoutChain(row.text)}</code>
+            <span className="row-result">{row.why || 'no match'}</span>
+          </>
+        ) : (
+          <span>{row.text}</span>
+        )}
       </div>
     );
   }
@@ -66,7 +73,11 @@ function contentOf(row: Clickable): ReactNode {
   switch (row.kind) {
     case 'hook': {
       const { hook, inDevice, outDevice, bridged } = row.event.data;
-      const ways = [inDevice && `in ${inDevice}`, outDevice && `out ${outDevice}`, bridged && 'switched, shown by br_netfilter'];
+      const ways = [
+        inDevice && `in ${inDevice}`,
+        outDevice && `out ${outDevice}`,
+        bridged && 'a frame in the bridge, shown by br_netfilter',
+      ];
       return (
         <>
           <strong>{hook}</strong>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { exampleWalk } from './example-walk.ts';
 import { connectionOf, passAt, passesOf, rewritesOf } from './passes.ts';
-import { currentRow, rowsOf, stopsOf, totalOf } from './rows.ts';
+import { currentRow, rowsOf, shortFolds, stopsOf, totalOf } from './rows.ts';
 
 const events = exampleWalk();
 const passes = passesOf(events, 1);
@@ -60,7 +60,7 @@ describe('rowsOf', () => {
     const fold = rows.find((r) => r.kind === 'fold');
     const folds = new Set([fold?.key ?? '']);
     const texts = { rules: ['a', 'b', 'c'], total: 6 };
-    const opened = rowsOf(events, first, { folds, texts: () => texts });
+    const opened = rowsOf(events, first, { folds, texts: (frame) => (frame.chain === 'KUBE-SERVICES' ? texts : undefined) });
     expect(opened.flatMap((r) => (r.kind === 'folded' ? [r.text] : r.kind === 'note' ? [r.text] : []))).toEqual([
       'a',
       'b',
@@ -69,6 +69,14 @@ describe('rowsOf', () => {
     ]);
     const gone = rowsOf(events, first, { folds, texts: () => 'gone' });
     expect(gone.find((r) => r.kind === 'note')).toMatchObject({ text: expect.stringContaining('replaced') });
+  });
+
+  it('shows a short run as it is, with the reason where the packet tells it', () => {
+    const texts = { rules: ['-A KUBE-SEP-X -s 10.244.2.7/32 -j KUBE-MARK-MASQ', '-A KUBE-SEP-X -p tcp -j DNAT'], total: 2 };
+    const shown = rowsOf(events, first, { ...closed, texts: (frame) => (frame.chain.startsWith('KUBE-SEP') ? texts : undefined) });
+    expect(shown.filter((r) => r.kind === 'folded')).toMatchObject([{ number: 1, why: 'source differs' }]);
+    expect(shortFolds(rows).map((frame) => frame.chain)).toContain('KUBE-SEP-QZK2WPE3HOJ4WBYD');
+    expect(shortFolds(rows).map((frame) => frame.chain)).not.toContain('KUBE-SERVICES');
   });
 
   it('says of a later packet that the nat table is not asked', () => {

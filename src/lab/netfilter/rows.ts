@@ -1,4 +1,7 @@
+import { protocolName } from '../../explain/packet-text.ts';
+import { type MatchedPacket, whyNoMatch } from '../../explain/why-not.ts';
 import type { ChainWalk, ConntrackChange, EventOf, LabEvent, RuleMatch } from '../../protocol/event.ts';
+import { protocolNumber } from '../../protocol/packet.ts';
 import { type Connection, connectionOf, type Pass } from './passes.ts';
 import { type ChainFrame, type MatchAt, walkTree } from './walk-tree.ts';
 
@@ -14,7 +17,7 @@ type RowKind =
   | { readonly kind: 'chain'; readonly frame: ChainFrame; readonly walk: ChainWalk | undefined }
   | { readonly kind: 'rule'; readonly match: RuleMatch }
   | { readonly kind: 'fold'; readonly fold: Fold; readonly count: number | undefined; readonly end: boolean; readonly open: boolean }
-  | { readonly kind: 'folded'; readonly number: number; readonly text: string; readonly table: string }
+  | { readonly kind: 'folded'; readonly number: number; readonly text: string; readonly why: string }
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'verdict'; readonly walk: ChainWalk }
   | { readonly kind: 'nat'; readonly event: EventOf<'nat'> }
@@ -41,6 +44,7 @@ export interface HookCost {
 export type ChainTexts = (frame: ChainFrame) => { readonly rules: readonly string[]; readonly total: number } | 'gone' | undefined;
 
 interface Opened {
+  /** Keys of folds that a person opened. */
   readonly folds: ReadonlySet<string>;
   readonly texts: ChainTexts;
 }
@@ -51,7 +55,7 @@ export function rowsOf(events: readonly LabEvent[], pass: Pass, opened: Opened):
   const rows: WalkRow[] = [];
   let matches: MatchAt[] = [];
   let quiet: { index: number; walks: ChainWalk[] } | undefined;
-  let hook = '';
+  let hook: EventOf<'hook'> | undefined;
   const flushQuiet = (): void => {
     if (quiet) rows.push({ kind: 'quiet', key: `quiet-${quiet.index}`, index: quiet.index, depth: 0, walks: quiet.walks });
     quiet = undefined;
@@ -63,7 +67,7 @@ export function rowsOf(events: readonly LabEvent[], pass: Pass, opened: Opened):
     const at = { key: `${event.type}-${index}`, index, depth: 0 };
     switch (event.type) {
       case 'hook':
-        hook = event.data.hook;
+        hook = event;
         rows.push({ ...at, kind: 'hook', event, cost: costOf(events, pass, index) });
         break;
       case 'conntrack':
@@ -80,7 +84,7 @@ export function rowsOf(events: readonly LabEvent[], pass: Pass, opened: Opened):
         } else {
           flushQuiet();
           const tree = walkTree(matches, event.data);
-          if (tree) pushFrame(rows, tree, event.data, matches[0]?.index ?? index, opened);
+          if (tree) pushFrame(rows, tree, event.data, matches[0]?.index ?? index, opened, packetAt(matches[0]?.event ?? event, hook));
           rows.push({ ...at, kind: 'verdict', walk: event.data });
         }
         matches = [];
@@ -91,7 +95,7 @@ export function rowsOf(events: readonly LabEvent[], pass: Pass, opened: Opened):
       case 'route':
       case 'forward':
       case 'deliver':
-        if (hook !== '') rows.push({ ...at, kind: 'between', event });
+        if (hook) rows.push({ ...at, kind: 'between', event });
         break;
       case 'drop':
         rows.push({ ...at, kind: 'between', event });
@@ -102,7 +106,14 @@ export function rowsOf(events: readonly LabEvent[], pass: Pass, opened: Opened):
   return rows;
 }
 
-function pushFrame(rows: WalkRow[], frame: ChainFrame, walk: ChainWalk | undefined, index: number, opened: Opened): void {
+function pushFrame(
+  rows: WalkRow[],
+  frame: ChainFrame,
+  walk: ChainWalk | undefined,
+  index: number,
+  opened: Opened,
+  packet: MatchedPacket | undefined,
+): void {
   const { depth } = frame;
   rows.push({ kind: 'chain', key: `chain-${index}-${depth}`, index, depth, frame, walk });
   let at = index;
@@ -110,34 +121,69 @@ function pushFrame(rows: WalkRow[], frame: ChainFrame, walk: ChainWalk | undefin
     if (entry.kind === 'rule') {
       at = entry.index;
       rows.push({ kind: 'rule', key: `rule-${at}`, index: at, depth, match: entry.match });
-      if (entry.child) pushFrame(rows, entry.child, undefined, at, opened);
+      if (entry.child) pushFrame(rows, entry.child, undefined, at, opened, packet);
       continue;
     }
     const end = entry.kind === 'end';
     const key = `fold-${index}-${depth}-${entry.from}`;
     const fold: Fold = { key, frame, from: entry.from, to: end ? undefined : entry.to };
     const count = end ? entry.count : entry.to - entry.from + 1;
+    const texts = opened.texts(frame);
     const open = opened.folds.has(key);
-    rows.push({ kind: 'fold', key, index: at, depth, fold, count, end, open });
-    if (open) pushFolded(rows, fold, count, at, opened.texts(frame));
+    // A short run says more than its fold would.
+    const plain = isShort(count) && texts !== undefined && texts !== 'gone';
+    if (!plain) rows.push({ kind: 'fold', key, index: at, depth, fold, count, end, open });
+    if (plain || open) pushFolded(rows, fold, count, at, texts, packet);
   }
 }
 
-function pushFolded(rows: WalkRow[], fold: Fold, count: number | undefined, index: number, texts: ReturnType<ChainTexts>): void {
+const SHORT = 3;
+const isShort = (count: number | undefined): boolean => count !== undefined && count <= SHORT;
+
+/** Chains whose unmatched rules are to be seen without asking. */
+export const shortFolds = (rows: readonly WalkRow[]): readonly ChainFrame[] =>
+  rows.flatMap((row) => (row.kind === 'fold' && isShort(row.count) ? [row.fold.frame] : []));
+
+function pushFolded(
+  rows: WalkRow[],
+  fold: Fold,
+  count: number | undefined,
+  index: number,
+  texts: ReturnType<ChainTexts>,
+  packet: MatchedPacket | undefined,
+): void {
   const base = { index, depth: fold.frame.depth };
-  const { table } = fold.frame;
   let missing: string | undefined;
   if (texts === undefined) missing = 'asking for the rules';
   else if (texts === 'gone') missing = 'this chain is no longer there: its rules have been replaced since';
   else {
     const to = fold.to ?? (count === undefined ? texts.total : fold.from + count - 1);
     for (let number = fold.from; number <= Math.min(to, texts.rules.length); number++) {
-      rows.push({ ...base, kind: 'folded', key: `${fold.key}-${number}`, number, text: texts.rules[number - 1] as string, table });
+      const text = texts.rules[number - 1] as string;
+      const why = packet && fold.frame.framework === 'iptables' ? whyNoMatch(text, packet) : '';
+      rows.push({ ...base, kind: 'folded', key: `${fold.key}-${number}`, number, text, why });
     }
     if (to < fold.from) missing = 'none: the chain ends here';
     else if (to > texts.rules.length) missing = `rules ${Math.max(fold.from, texts.rules.length + 1)} to ${to} are not listed`;
   }
   if (missing !== undefined) rows.push({ ...base, kind: 'note', key: `${fold.key}-note`, text: missing });
+}
+
+/** What rules saw of the packet. */
+function packetAt({ frame }: LabEvent, hook: EventOf<'hook'> | undefined): MatchedPacket | undefined {
+  const packet = frame?.payload;
+  if (packet?.type !== 'ipv4' || !hook) return undefined;
+  const { payload } = packet;
+  const ports = payload.type === 'tcp' || payload.type === 'udp' ? payload : undefined;
+  return {
+    src: packet.src,
+    dst: packet.dst,
+    protocol: protocolName(protocolNumber(payload)),
+    srcPort: ports?.srcPort,
+    dstPort: ports?.dstPort,
+    inDevice: hook.data.inDevice,
+    outDevice: hook.data.outDevice,
+  };
 }
 
 /** What one hook cost, from its event up to the next. */
@@ -190,7 +236,7 @@ export function stopsOf(events: readonly LabEvent[], pass: Pass): readonly Stop[
       const cost = costOf(events, pass, index);
       const lookups = cost.lookups > 0 ? `, ${cost.lookups} lookup${cost.lookups === 1 ? '' : 's'}` : '';
       const note =
-        cost.chains === 0 ? (bridged ? 'only switched' : 'no rules asked') : `${cost.rules} rule${cost.rules === 1 ? '' : 's'}${lookups}`;
+        cost.chains === 0 ? (bridged ? 'by br_netfilter' : 'no rules asked') : `${cost.rules} rule${cost.rules === 1 ? '' : 's'}${lookups}`;
       const rewritten = isRewritten(events, pass, index);
       const tone = cost.verdict === 'drop' || cost.verdict === 'reject' ? 'drop' : rewritten ? 'nat' : 'plain';
       stops.push({ ...stop(hook, 'hook', index, note), tone });

@@ -1,32 +1,37 @@
-import { useCallback, useState } from 'react';
+import { useCallback, useRef, useState } from 'react';
 import { useLab } from '../stores/lab-store.ts';
 import type { ChainTexts } from './rows.ts';
 import type { ChainFrame } from './walk-tree.ts';
 
-type Known = ReadonlyMap<string, Exclude<ReturnType<ChainTexts>, undefined>>;
+type Answer = Exclude<ReturnType<ChainTexts>, undefined>;
 
-const keyOf = (netns: string, { framework, family, table, chain }: ChainFrame): string =>
-  [netns, framework, family, table, chain].join(' ');
-
-/** Texts of the rules of chains, asked for one by one and kept until other rules are written. */
-export function useChainTexts(netns: string | undefined): { readonly texts: ChainTexts; readonly ask: (frame: ChainFrame) => void } {
+/**
+ * Texts of the rules of a namespace's chains, asked for one by one and kept until other rules are
+ * written. They are the rules of now: of a walk before a change, the chain may be gone.
+ */
+export function useChainTexts(netns: string): { readonly texts: ChainTexts; readonly ask: (frame: ChainFrame) => void } {
   const engine = useLab((s) => s.engine);
-  const generation = useLab((s) => `${s.recording.epoch} ${s.synced.length}`);
-  const [kept, setKept] = useState<{ readonly generation: string; readonly known: Known }>({ generation, known: new Map() });
-  const known: Known | undefined = kept.generation === generation ? kept.known : undefined;
-  const texts = useCallback<ChainTexts>((frame) => (netns === undefined ? undefined : known?.get(keyOf(netns, frame))), [netns, known]);
-  const ask = (frame: ChainFrame): void => {
-    if (!engine || netns === undefined || texts(frame) !== undefined) return;
-    const { framework, family, table, chain: name } = frame;
-    const keep = (answer: Exclude<ReturnType<ChainTexts>, undefined>): void =>
-      setKept((before) => ({
-        generation,
-        known: new Map(before.generation === generation ? before.known : []).set(keyOf(netns, frame), answer),
-      }));
-    engine.ruleChain(netns, { framework, family, table, name }).then(
-      (chain) => keep(chain ? { rules: chain.rules.map((rule) => rule.text), total: chain.ruleCount } : 'gone'),
-      () => keep('gone'),
-    );
-  };
+  const generation = useLab((s) => `${s.recording.epoch} ${s.synced.length} ${netns}`);
+  const [known, setKnown] = useState<ReadonlyMap<string, Answer>>(new Map());
+  const asked = useRef(new Set<string>());
+  const keyOf = useCallback(
+    ({ framework, family, table, chain }: ChainFrame): string => [generation, framework, family, table, chain].join(' '),
+    [generation],
+  );
+  const texts = useCallback<ChainTexts>((frame) => known.get(keyOf(frame)), [known, keyOf]);
+  const ask = useCallback(
+    (frame: ChainFrame): void => {
+      const key = keyOf(frame);
+      if (!engine || asked.current.has(key)) return;
+      asked.current.add(key);
+      const keep = (answer: Answer): void => setKnown((before) => new Map(before).set(key, answer));
+      const { framework, family, table, chain: name } = frame;
+      engine.ruleChain(netns, { framework, family, table, name }).then(
+        (chain) => keep(chain ? { rules: chain.rules.map((rule) => rule.text), total: chain.ruleCount } : 'gone'),
+        () => keep('gone'),
+      );
+    },
+    [engine, netns, keyOf],
+  );
   return { texts, ask };
 }

@@ -69,13 +69,23 @@ export function SendDialog() {
             </label>
           ))}
         </fieldset>
-        <label className="send-count">
-          How many
-          <input className="field" type="number" min={1} max={1000} value={count} onChange={(event) => setCount(event.target.value)} />
-        </label>
-        <button type="submit" className="button button-primary" data-testid="send-submit" disabled={pending || !one}>
-          <SendIcon size={16} aria-hidden="true" /> Send
-        </button>
+        <div className="send-foot">
+          <label className="send-count">
+            How many
+            <input
+              className="field"
+              type="number"
+              min={1}
+              max={1000}
+              data-testid="send-count"
+              value={count}
+              onChange={(event) => setCount(event.target.value)}
+            />
+          </label>
+          <button type="submit" className="button button-primary" data-testid="send-submit" disabled={pending || !one}>
+            <SendIcon size={16} aria-hidden="true" /> Send
+          </button>
+        </div>
         <WhatCouldHappen send={one} />
       </form>
     </Modal>

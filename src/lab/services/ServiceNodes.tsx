@@ -44,7 +44,7 @@ export const ServiceLines = memo(function ServiceLines({ data: { overlay } }: No
   const someFocused = overlay.pills.some((pill) => pill.focused);
   return (
     <svg className="service-lines" aria-hidden="true">
-      {overlay.lines.map(({ key, path, end, state, focused, count }) => (
+      {overlay.lines.map(({ key, path, end, labelAt, state, focused, count }) => (
         <g key={key} className={`service-to service-to-${state}${someFocused && !focused ? ' service-dim' : ''}`}>
           <path d={path} />
           {state === 'terminating' ? (
@@ -53,7 +53,7 @@ export const ServiceLines = memo(function ServiceLines({ data: { overlay } }: No
             <circle className="service-end" cx={end.x} cy={end.y} r={4.5} />
           )}
           {(state !== 'ready' || count > 1) && (
-            <text x={end.x + 8} y={end.y - 5}>
+            <text x={labelAt.x} y={labelAt.y}>
               {[count > 1 ? String(count) : '', state === 'notReady' ? 'not ready' : state === 'terminating' ? 'terminating' : '']
                 .join(' ')
                 .trim()}

@@ -1,3 +1,4 @@
+import { formatIp } from '../../protocol/address.ts';
 import type { ServiceView } from '../../protocol/view.ts';
 import { POD } from '../canvas/measure.ts';
 import type { Rect, SceneBox } from '../canvas/scene.ts';
@@ -26,6 +27,8 @@ export interface EndpointLine {
   readonly key: string;
   readonly path: string;
   readonly end: Point;
+  /** Where a few words about it stand: above everything that is drawn below. */
+  readonly labelAt: Point;
   readonly state: EndpointState;
   readonly focused: boolean;
   /** Endpoints that this line stands for: more than one where their pods share a box. */
@@ -83,7 +86,9 @@ function targetsOf(service: ServiceView, boxes: readonly SceneBox[]): readonly T
   for (const endpoint of service.endpoints) {
     const box =
       boxes.find((b) => b.kind === 'pod' && b.netns === endpoint.pod) ??
-      boxes.find((b) => b.kind === 'node' && endpoint.pod === undefined && b.node.name === endpoint.node) ??
+      boxes.find(
+        (b) => b.kind === 'node' && endpoint.pod === undefined && (b.node.name === endpoint.node || formatIp(b.node.ip) === endpoint.ip),
+      ) ??
       boxes.find((b) => b.kind === 'process' && b.pods.some((pod) => `pod/${pod.namespace}/${pod.name}` === endpoint.pod)) ??
       boxes.find((b) => b.kind === 'morePods' && b.node === endpoint.node) ??
       boxes.find((b) => b.kind === 'fleet');
@@ -129,6 +134,7 @@ function linesOf(pill: ServicePill, targets: readonly Target[]): readonly Endpoi
     const bend = Math.min(0, box.y);
     const curve = `M${start.x},${start.y} C${start.x},${start.y + 40} ${lane},${bend - 40} ${lane},${bend}`;
     const down = covered ? ` L${lane},${end.y} L${end.x},${end.y}` : ` L${end.x},${end.y}`;
-    return { key: `${serviceKey(pill.service)} ${box.id} ${state}`, path: curve + down, end, state, focused: pill.focused, count };
+    const key = `${serviceKey(pill.service)} ${box.id} ${state}`;
+    return { key, path: curve + down, end, labelAt: { x: lane + 7, y: bend - 8 }, state, focused: pill.focused, count };
   });
 }
