@@ -5,6 +5,8 @@ import type { ChainState } from './chain-state.ts';
 import type { BuiltInChain, IptablesFamily, Rule, TableName } from './model.ts';
 import { BUILT_IN_CHAINS } from './model.ts';
 import type { RecentLists } from './recent.ts';
+import type { RuleChanges, Span } from './rule-changes.ts';
+import { ruleChanges } from './rule-changes.ts';
 import { isBuiltIn } from './save.ts';
 import { allowedFrom, ruleProblem } from './validate.ts';
 import { JUMPS_MAX } from './walk.ts';
@@ -32,6 +34,11 @@ export interface ChainChange {
   readonly after: readonly Rule[];
 }
 
+interface ComparedChange extends ChainChange, RuleChanges {
+  /** Known already as reached from a built-in chain. */
+  readonly reached: boolean;
+}
+
 const hookBit = (chain: string): number => 1 << BUILT_IN_CHAINS.indexOf(chain as BuiltInChain);
 
 /** The chains of one table, and what must hold between them. */
@@ -50,16 +57,19 @@ export class TableState {
    * what. On a problem the caller puts the old rules back and says so by `restored`.
    */
   take(changes: readonly ChainChange[], deleted: readonly string[] = []): Result<undefined, RuleProblem> {
-    for (const [i, change] of changes.entries()) {
+    const compared = changes.map(
+      (change): ComparedChange => ({ ...change, ...ruleChanges(change.before, change.after), reached: change.chain.depth >= 0 }),
+    );
+    for (const [i, change] of compared.entries()) {
       const problem = this.reference(change);
       if (problem === undefined) continue;
-      for (const { before, after } of changes.slice(0, i)) this.release(after, before);
+      for (const { after, added } of compared.slice(0, i)) this.release(after, added);
       return err(problem);
     }
-    const problem = this.reachChanged(changes) ?? this.deletionProblem(changes, deleted);
-    for (const { before, after } of changes) {
-      if (problem === undefined) this.release(before, after);
-      else this.release(after, before);
+    const problem = this.reachChanged(compared) ?? this.deletionProblem(compared, deleted);
+    for (const { before, after, removed, added } of compared) {
+      if (problem === undefined) this.release(before, removed);
+      else this.release(after, added);
     }
     return problem === undefined ? ok(undefined) : err(problem);
   }
@@ -71,20 +81,18 @@ export class TableState {
 
   /** All rules of the table go. */
   releaseAll(): void {
-    for (const chain of this.chains.values()) this.release(chain.rules, []);
+    for (const { rules } of this.chains.values()) this.release(rules, [{ first: 0, end: rules.length }]);
   }
 
   /** `-X`, after the changes: a chain must be empty and no rule may lead to it. */
-  private deletionProblem(changes: readonly ChainChange[], names: readonly string[]): RuleProblem | undefined {
+  private deletionProblem(changes: readonly ComparedChange[], names: readonly string[]): RuleProblem | undefined {
     if (names.length === 0) return undefined;
     // References of the old rules are still counted.
     const leaving = new Map<string, number>();
-    for (const { before, after } of changes) {
-      const [first, last] = changedRange(before, after);
-      for (let i = first; i < last; i++) {
-        const target = (before[i] as Rule).target;
+    for (const { before, removed } of changes) {
+      forEachRule(before, removed, ({ target }) => {
         if (target?.type === 'jump' || target?.type === 'goto') leaving.set(target.chain, (leaving.get(target.chain) ?? 0) + 1);
-      }
+      });
     }
     for (const name of names) {
       const chain = this.chains.get(name);
@@ -102,13 +110,14 @@ export class TableState {
   }
 
   /** Refers to what the added rules use; on a problem, to nothing. */
-  private reference({ chain, before, after }: ChainChange): RuleProblem | undefined {
-    const [first, , last] = changedRange(before, after);
-    for (let i = first; i < last; i++) {
-      const message = this.referenceOf(chain, after[i] as Rule);
-      if (message === undefined) continue;
-      for (let j = first; j < i; j++) this.releaseRule(after[j] as Rule);
-      return this.problem(chain.name, i, message);
+  private reference({ chain, after, added }: ComparedChange): RuleProblem | undefined {
+    for (const [k, { first, end }] of added.entries()) {
+      for (let i = first; i < end; i++) {
+        const message = this.referenceOf(chain, after[i] as Rule);
+        if (message === undefined) continue;
+        this.release(after, [...added.slice(0, k), { first, end: i }]);
+        return this.problem(chain.name, i, message);
+      }
     }
     return undefined;
   }
@@ -134,10 +143,8 @@ export class TableState {
     return undefined;
   }
 
-  /** Lets go of the rules that are in `gone` and not in `kept`. */
-  private release(gone: readonly Rule[], kept: readonly Rule[]): void {
-    const [first, last] = changedRange(gone, kept);
-    for (let i = first; i < last; i++) this.releaseRule(gone[i] as Rule);
+  private release(rules: readonly Rule[], spans: readonly Span[]): void {
+    forEachRule(rules, spans, (rule) => this.releaseRule(rule));
   }
 
   private releaseRule(rule: Rule): void {
@@ -157,15 +164,13 @@ export class TableState {
    * net/netfilter/nf_tables_api.c). Here only what the new rules lead to is walked, with what is known of how
    * their chain is reached; only if that finds something, everything is.
    */
-  private reachChanged(changes: readonly ChainChange[]): RuleProblem | undefined {
-    for (const { chain, before, after } of changes) {
-      if (isBuiltIn(this.table, chain.name)) {
+  private reachChanged(changes: readonly ComparedChange[]): RuleProblem | undefined {
+    for (const { chain, added, reached } of changes) {
+      if (!reached && isBuiltIn(this.table, chain.name)) {
         chain.hooks = hookBit(chain.name);
         chain.depth = 0;
-      }
-      if (chain.depth < 0) continue;
-      const [first, , last] = changedRange(before, after);
-      if (this.reachRules(chain, first, last) !== undefined) return this.reachAll();
+      } else if (!reached) continue; // Where it is reached now, all its rules were walked.
+      for (const { first, end } of added) if (this.reachRules(chain, first, end) !== undefined) return this.reachAll();
     }
     return undefined;
   }
@@ -213,12 +218,6 @@ export class TableState {
   }
 }
 
-/** Between the same beginning and the same end of two lists: [first, end in `a`, end in `b`]. */
-function changedRange(a: readonly Rule[], b: readonly Rule[]): readonly [first: number, endOfA: number, endOfB: number] {
-  const shorter = Math.min(a.length, b.length);
-  let first = 0;
-  while (first < shorter && a[first] === b[first]) first++;
-  let same = 0;
-  while (same < shorter - first && a[a.length - 1 - same] === b[b.length - 1 - same]) same++;
-  return [first, a.length - same, b.length - same];
+function forEachRule(rules: readonly Rule[], spans: readonly Span[], act: (rule: Rule) => void): void {
+  for (const { first, end } of spans) for (let i = first; i < end; i++) act(rules[i] as Rule);
 }

@@ -3,7 +3,7 @@ import { err, ok } from '../../../base/result.ts';
 import type { BaseChain } from '../evaluation.ts';
 import { IpSets } from '../ipset.ts';
 import { ChainState } from './chain-state.ts';
-import type { BuiltInChain, ChainCounters, IptablesFamily, Rule, TableName, TablePatch, TableRules } from './model.ts';
+import type { BuiltInChain, Chain, ChainCounters, IptablesFamily, Rule, TableName, TablePatch, TableRules } from './model.ts';
 import { TABLE_CHAINS, TABLE_ORDER } from './model.ts';
 import { RecentLists } from './recent.ts';
 import { RuleMatcher } from './rule-matcher.ts';
@@ -148,6 +148,12 @@ export class IptablesTables {
     for (const state of this.tables.get(table)?.chains.values() ?? []) {
       if (chain === undefined || state.name === chain) state.setCounters({ packets: 0, bytes: 0, rules: undefined });
     }
+  }
+
+  /** One chain; undefined while it does not exist. Does not look at others, however many there are. */
+  chain(table: TableName, name: string): Chain | undefined {
+    const chain = this.tables.get(table)?.chains.get(name);
+    return chain && { name, policy: chain.policy, rules: chain.rules };
   }
 
   /** A table with all its built-in chains, in the order of iptables-save; undefined while it does not exist. */
