@@ -166,6 +166,8 @@ export interface SetDefinition {
   readonly data?: readonly DataType[] | undefined;
   readonly flags: readonly ('constant' | 'dynamic' | 'interval' | 'timeout')[];
   readonly timeoutSeconds?: number | undefined;
+  /** How often the kernel looks for expired elements; nothing else depends on it. */
+  readonly gcIntervalSeconds?: number | undefined;
   readonly size?: number | undefined;
   readonly autoMerge?: boolean | undefined;
   readonly comment?: string | undefined;

@@ -27,6 +27,7 @@ function setLines(set: SetDefinition): string[] {
   if (flags.length > 0) lines.push(`\t\tflags ${flags.join(',')}`);
   if (set.autoMerge) lines.push('\t\tauto-merge');
   if (set.timeoutSeconds !== undefined) lines.push(`\t\ttimeout ${formatDuration(set.timeoutSeconds)}`);
+  if (set.gcIntervalSeconds !== undefined) lines.push(`\t\tgc-interval ${formatDuration(set.gcIntervalSeconds)}`);
   if (set.comment !== undefined) lines.push(`\t\tcomment "${set.comment}"`);
   if (set.elements.length > 0) lines.push(`\t\telements = { ${elementsText(set)} }`);
   lines.push('\t}');

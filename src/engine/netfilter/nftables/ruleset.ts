@@ -20,7 +20,6 @@ export interface TransactionError {
 /** The nftables of one network namespace. */
 export class NftRuleset {
   private readonly tablesByKey = new Map<string, TableState>();
-  private transactions = 0;
   private bases: readonly BaseChain[] | undefined;
 
   /**
@@ -28,7 +27,7 @@ export class NftRuleset {
    * as much as there are commands, however large the ruleset is. `nowNs`: when timeouts begin.
    */
   apply(transactions: readonly Transaction[], nowNs: number): Result<undefined, TransactionError> {
-    const transactor = new Transactor(this.tablesByKey, ++this.transactions, nowNs);
+    const transactor = new Transactor(this.tablesByKey, nowNs);
     this.bases = undefined;
     for (const [at, transaction] of transactions.entries()) {
       for (const [command, what] of transaction.commands.entries()) {

@@ -83,17 +83,14 @@ export class SetState {
   readonly reach = new Reach();
   /** Chains whose rules look into it, and how often. */
   readonly users = new Map<ChainState, number>();
-  /** The transaction that made it. */
-  readonly madeBy: number;
   private sequence = 0;
 
-  constructor(table: TableState, definition: SetDefinition, madeBy: number) {
+  constructor(table: TableState, definition: SetDefinition) {
     this.table = table;
     this.name = definition.name;
     this.place = table.nextPlace();
     this.definition = { ...definition, elements: [] };
     this.store = elementStore<ElementData>(definition.key.length, definition.flags.includes('interval'));
-    this.madeBy = madeBy;
   }
 
   get isMap(): boolean {

@@ -16,7 +16,7 @@ const EXISTS = 'File exists';
 const UNSUPPORTED = 'Operation not supported';
 /** NFT_NAME_MAXLEN (include/uapi/linux/netfilter/nf_tables.h), with its closing zero. */
 const NAME_LENGTH_MAX = 255;
-/** What nft gives a set that rules add to and that has no size (nftables src/evaluate.c, stmt_evaluate_set). */
+/** The size that a set without one has from when a rule adds to it. */
 const DYNAMIC_SET_SIZE = 65_535;
 /** Nat chains come after connection tracking (NF_IP_PRI_CONNTRACK; net/netfilter/nf_tables_api.c, nft_chain_parse_hook). */
 const CONNTRACK_PRIORITY = -200;
@@ -24,13 +24,11 @@ const CONNTRACK_PRIORITY = -200;
 /** Carries out the commands of one transaction, one after the other, and can undo them all. */
 export class Transactor {
   private readonly tables: Map<string, TableState>;
-  private readonly serial: number;
   private readonly nowNs: number;
   private readonly undoing: (() => void)[] = [];
 
-  constructor(tables: Map<string, TableState>, serial: number, nowNs: number) {
+  constructor(tables: Map<string, TableState>, nowNs: number) {
     this.tables = tables;
-    this.serial = serial;
     this.nowNs = nowNs;
   }
 
@@ -210,13 +208,17 @@ export class Transactor {
   private limitGrowth(table: TableState, rule: Rule): void {
     for (const statement of rule.statements) {
       const set = statement.type === 'setUpdate' ? table.sets.get(statement.set) : undefined;
-      if (set === undefined || set.madeBy !== this.serial || set.definition.size !== undefined) continue;
-      const before = set.definition;
-      set.definition = { ...before, size: DYNAMIC_SET_SIZE };
-      this.undoing.push(() => {
-        set.definition = before;
-      });
+      if (set === undefined || set.definition.size !== undefined) continue;
+      this.redefine(set, { ...set.definition, size: DYNAMIC_SET_SIZE });
     }
+  }
+
+  private redefine(set: SetState, definition: SetDefinition): void {
+    const before = set.definition;
+    set.definition = definition;
+    this.undoing.push(() => {
+      set.definition = before;
+    });
   }
 
   private reach(from: Reach, target: ChainState | SetState): CommandProblem | undefined {
@@ -237,10 +239,11 @@ export class Transactor {
     const complete = withImpliedFlags(definition);
     if (set !== undefined) {
       if (shapeOf(set.definition) !== shapeOf(complete)) return EXISTS;
+      this.redefine(set, { ...set.definition, timeoutSeconds: complete.timeoutSeconds, size: complete.size ?? set.definition.size });
     } else {
       const problem = definitionProblem(complete);
       if (problem !== undefined) return problem;
-      set = new SetState(table, complete, this.serial);
+      set = new SetState(table, complete);
       table.sets.set(name, set);
       this.undoing.push(() => table.sets.delete(name));
     }
@@ -275,8 +278,16 @@ export class Transactor {
     }
     const same = set.store.get(element.key);
     if (same !== undefined) {
-      if (same.expiresNs > this.nowNs) return dataId(same.element.data) === dataId(element.data) ? undefined : EXISTS;
+      const alive = same.expiresNs > this.nowNs;
+      if (alive && dataId(same.element.data) !== dataId(element.data)) return EXISTS;
+      if (alive && !set.definition.flags.includes('timeout')) return undefined;
       this.take(set, same);
+      if (alive) {
+        // The time begins anew; all else stays as it was.
+        const { timeoutSeconds, expiresSeconds } = element;
+        this.put(set, set.stored({ ...same.element, timeoutSeconds, expiresSeconds }, same.data, this.nowNs));
+        return undefined;
+      }
     }
     let added = element;
     for (let other = set.store.conflict(element.key); other !== undefined; other = set.store.conflict(added.key)) {
@@ -381,5 +392,5 @@ function withImpliedFlags(definition: SetDefinition): SetDefinition {
 }
 
 /** What two definitions must agree in to be of the same set. */
-const shapeOf = ({ key, data, flags, timeoutSeconds, size }: SetDefinition): string =>
-  JSON.stringify([key, data ?? null, flags.toSorted(), timeoutSeconds ?? null, size ?? null]);
+const shapeOf = ({ key, data, flags }: SetDefinition): string =>
+  JSON.stringify([key, data ?? null, flags.filter((flag) => flag !== 'timeout').toSorted()]);
