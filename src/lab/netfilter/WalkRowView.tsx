@@ -102,7 +102,7 @@ function contentOf(row: Clickable): ReactNode {
     case 'natSkipped':
       return <span data-testid="nat-skipped">{skippedText(row.connection)}</span>;
     case 'chain': {
-      const purpose = chainPurpose(row.frame.chain);
+      const purpose = chainPurpose(row.frame.chain)?.replace(/^which /, '');
       return (
         <>
           <strong className={row.depth > 0 ? 'mono' : undefined}>

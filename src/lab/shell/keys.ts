@@ -4,7 +4,10 @@ import { sendNext } from './actions.ts';
 import { useScreen } from './screen-store.ts';
 
 /** Where keys have a meaning of their own. */
-const OWN_KEYS = 'input, textarea, select, [contenteditable="true"], [role="dialog"], [role="tab"], [role="slider"], [role="combobox"]';
+const OWN_KEYS = 'input, textarea, select, [contenteditable="true"], [role="dialog"], [role="combobox"]';
+/** Where only these have. */
+const OWN_MOVES = '[role="tab"], [role="slider"]';
+const MOVES: ReadonlySet<string> = new Set(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End', ' ']);
 const PRESSED_BY_SPACE = 'button, a, summary, [role="button"]';
 
 export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
@@ -30,7 +33,7 @@ function onKeyDown(event: KeyboardEvent): void {
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || screen.overlay) return;
   const target = event.target instanceof Element ? event.target : document.body;
-  if (target.closest(OWN_KEYS)) return;
+  if (target.closest(OWN_KEYS) || (MOVES.has(key) && target.closest(OWN_MOVES))) return;
   if (key === ' ' && target.closest(PRESSED_BY_SPACE)) return;
   const act = actionOf(key);
   if (!act) return;
