@@ -25,8 +25,15 @@ const MAY_IMPORT = {
   'engine/workload': { from: [...VOCABULARY, ...KERNEL] },
   'engine/k8s': { from: VOCABULARY },
   'engine/control-plane': { from: [...VOCABULARY, 'engine/k8s'] },
+  // It writes rules and never sees a packet: only the types of rules come from netfilter.
+  'engine/kube-proxy': { from: [...VOCABULARY, 'engine/k8s', 'engine/netfilter'], testsFrom: ['engine/sim'] },
   'engine/cni': { from: [...VOCABULARY, ...KERNEL] },
-  'engine/cluster-network.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni'] },
+  'engine/node-rules.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy'] },
+  'engine/cluster-network.ts': {
+    from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni', 'engine/node-rules.ts'],
+  },
+  'engine/outcomes.ts': { from: [...VOCABULARY, 'engine/sim'] },
+  'engine/evaluate-cases.ts': { from: [...VOCABULARY, 'engine/sim', 'engine/netfilter', 'engine/kube-proxy', 'engine/outcomes.ts'] },
   'engine/targets.ts': { from: [...VOCABULARY, 'engine/cluster-network.ts'] },
   'engine/world.ts': {
     testsFrom: ['scenario', 'explain'],
@@ -38,10 +45,14 @@ const MAY_IMPORT = {
       'engine/cni',
       'engine/cluster-network.ts',
       'engine/targets.ts',
+      'engine/node-rules.ts',
+      'engine/outcomes.ts',
     ],
   },
   // The only public door of the engine.
-  'engine/index.ts': { from: [...VOCABULARY, 'engine/packet', 'engine/control-plane', 'engine/world.ts'] },
+  'engine/index.ts': {
+    from: [...VOCABULARY, 'engine/packet', 'engine/control-plane', 'engine/kube-proxy', 'engine/evaluate-cases.ts', 'engine/world.ts'],
+  },
   'engine/kernel-recordings': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/cni', 'engine/world.ts'] },
 
   explain: { from: VOCABULARY },
@@ -126,6 +137,12 @@ const walls = [
     severity: 'error',
     from: { path: '^src\\/engine\\/link\\/' },
     to: { path: '^src\\/engine\\/netfilter\\/' },
+  },
+  {
+    name: 'wall: kube-proxy writes rules and never sees a packet; of netfilter it knows how rules look (model.ts) only',
+    severity: 'error',
+    from: { path: '^src\\/engine\\/kube-proxy\\/', pathNot: TEST },
+    to: { path: '^src\\/engine\\/netfilter\\/', pathNot: '\\/model\\.ts$' },
   },
 ];
 

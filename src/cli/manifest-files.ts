@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterPlan, World } from '../engine/index.ts';
-import type { ProxyMode } from '../protocol/event.ts';
 import type { SourceFile } from '../protocol/engine.ts';
+import type { ProxyMode } from '../protocol/event.ts';
 import type { Problem } from '../protocol/view.ts';
 import { loadCluster } from '../scenario/load-cluster.ts';
 import { TEXT_LENGTH_MAX } from '../scenario/read-manifests.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { compileCases, evaluateCases } from '../engine/index.ts';
 import type { Result } from '../base/result.ts';
+import { compileCases, evaluateCases } from '../engine/index.ts';
 import { type Arguments, oneOf, optional, required, UsageError } from './arguments.ts';
 import { openWorld } from './manifest-files.ts';
 
@@ -10,11 +10,14 @@ export function rulesText(args: Arguments): string {
   if (cases !== undefined) return JSON.stringify(unwrap(cases, compileCases(readJson(cases))));
   const world = openWorld(args);
   const node = required(args, 'node');
-  const as = oneOf(args, 'as', ['iptables-save', 'nft', 'ipvsadm', 'ipset'] as const) ?? (world.proxyMode === 'nftables' ? 'nft' : 'iptables-save');
-  if (as === 'ipvsadm' || as === 'ipset') throw new UsageError(`rules: --as ${as}: the mode ipvs is not modelled yet; choose iptables-save or nft`);
+  const as =
+    oneOf(args, 'as', ['iptables-save', 'nft', 'ipvsadm', 'ipset'] as const) ?? (world.proxyMode === 'nftables' ? 'nft' : 'iptables-save');
+  if (as === 'ipvsadm' || as === 'ipset')
+    throw new UsageError(`rules: --as ${as}: the mode ipvs is not modelled yet; choose iptables-save or nft`);
   const netns = world.namespaceOf(node.includes('/') ? node : `node/${node}`);
   const text = netns === undefined ? undefined : world.rulesText(netns, as);
-  if (text === undefined) throw new UsageError(`rules: --node: there is no node ${JSON.stringify(node)}; nodes: ${world.nodeNames().slice(0, 8).join(', ')}`);
+  if (text === undefined)
+    throw new UsageError(`rules: --node: there is no node ${JSON.stringify(node)}; nodes: ${world.nodeNames().slice(0, 8).join(', ')}`);
   return text;
 }
 

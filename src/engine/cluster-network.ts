@@ -8,11 +8,13 @@ import type { ClusterPlan, NodePlan, PodPlan } from './control-plane/plan.ts';
 import { BridgeNetfilter } from './ip/bridge-netfilter.ts';
 import { PodCidrRoutes } from './ip/fib.ts';
 import type { InetDevice } from './ip/inet-device.ts';
+import type { NamespaceRules } from './ip/namespace-rules.ts';
 import { macOf, Netns } from './ip/netns.ts';
 import { Bridge } from './link/bridge.ts';
 import { LinkEnd } from './link/device.ts';
 import type { Skb } from './link/skb.ts';
 import { CABLE_DELAY_NS } from './link/timing.ts';
+import { NodeRules, type SimulatedProxyMode } from './node-rules.ts';
 import type { LabContext } from './sim/lab-context.ts';
 import { Stack } from './workload/stack.ts';
 
@@ -24,12 +26,14 @@ const MTU = 1500;
 const AWAKE_NODES_MAX = 32;
 const AWAKE_PODS_MAX = 1_000;
 const AWAKE_PODS_PER_NODE_MAX = 64;
+const SLICES_TIMES_NODES_MAX = 1_000;
 
 export const UNDERLAY = 'external/underlay';
 export const ROUTER = 'external/router';
 export const CLIENT = 'external/client';
 
 interface BuiltNode {
+  readonly rules: NodeRules;
   readonly netns: Netns;
   readonly plan: NodePlan;
   bridge: Bridge | undefined;
@@ -53,6 +57,9 @@ export class ClusterNetwork {
   private readonly podsByNode = new Map<string, PodPlan[]>();
   private readonly podById = new Map<string, PodPlan>();
   private readonly podByIp = new Map<Ipv4, PodPlan>();
+  private proxyModeNow: SimulatedProxyMode;
+  /** So few Services that every node's rules can be written at once. */
+  private readonly small: boolean;
   private readonly services = new Map<string, ServiceView>();
   private readonly podRoutes = new PodCidrRoutes();
   private readonly underlay: Bridge;
@@ -64,6 +71,9 @@ export class ClusterNetwork {
     this.plan = plan;
     this.lab = lab;
     this.nodesAsleep = plan.nodes.length;
+    // Until IPVS is modelled, kube-proxy does what it does on a machine without it.
+    this.proxyModeNow = plan.proxy.mode === 'ipvs' ? 'iptables' : plan.proxy.mode;
+    this.small = plan.endpointSlices.length * Math.min(plan.nodes.length, AWAKE_NODES_MAX) <= SLICES_TIMES_NODES_MAX;
     for (const node of plan.nodes) {
       this.nodePlans.set(node.name, node);
       this.nodeByIp.set(node.ip, node);
@@ -117,6 +127,26 @@ export class ClusterNetwork {
   /** All namespaces that are built. */
   awake(): Iterable<Netns> {
     return this.netnsById.values();
+  }
+
+  /** kube-proxy's mode on every node. */
+  get proxyMode(): SimulatedProxyMode {
+    return this.proxyModeNow;
+  }
+
+  /** Restarts every kube-proxy in another mode. */
+  switchProxyMode(mode: SimulatedProxyMode): void {
+    this.proxyModeNow = mode;
+    for (const node of this.nodes.values()) node.rules.switchTo(mode);
+  }
+
+  /** A node's rules, written if they were not. */
+  rulesOf(node: string): NamespaceRules | undefined {
+    const plan = this.nodePlans.get(node);
+    if (!plan) return undefined;
+    const { rules } = this.wakeNode(plan);
+    rules.write();
+    return rules.rules;
   }
 
   /** Why a container could not start, by `pod/NS/NAME/CONTAINER`. */
@@ -222,7 +252,14 @@ export class ClusterNetwork {
       stack.serve('kubelet', 'tcp', 10_250);
       if (plan.controlPlane) stack.serve('kube-apiserver', 'tcp', 6_443);
       this.nodesAsleep--;
-      const node: BuiltNode = { netns, plan, bridge: undefined, asleep: 0 };
+      const node: BuiltNode = {
+        netns,
+        plan,
+        rules: new NodeRules(netns, this.plan, plan, this.proxyModeNow),
+        bridge: undefined,
+        asleep: 0,
+      };
+      if (this.small) node.rules.write();
       this.nodes.set(plan.name, node);
       this.wakePodsOf(node);
       return node;

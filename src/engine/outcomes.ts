@@ -41,7 +41,10 @@ class ScriptedDraws implements Draws {
  * Follows every way that the draws of rules can go: `run` is repeated, each time from the same
  * beginning, with other draws. Returns every way's result with its exact probability.
  */
-export function followAllWays<T>(run: (draws: Draws) => T): { readonly ways: readonly { result: T; probability: number }[]; readonly incomplete: boolean } {
+export function followAllWays<T>(run: (draws: Draws) => T): {
+  readonly ways: readonly { result: T; probability: number }[];
+  readonly incomplete: boolean;
+} {
   const ways: { result: T; probability: number }[] = [];
   const open: (readonly number[])[] = [[]];
   while (open.length > 0 && ways.length < WAYS_MAX) {

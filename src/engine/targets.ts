@@ -76,9 +76,13 @@ function serviceOf(network: ClusterNetwork, host: string): Result<ServiceView, s
 function serviceAddress(service: ServiceView): Result<Ipv4, string> {
   const name = `Service ${service.namespace}/${service.name}`;
   if (service.externalName !== undefined)
-    return err(`${name} is of type ExternalName: it has no address, only the DNS name ${service.externalName}, and DNS is not modelled yet`);
+    return err(
+      `${name} is of type ExternalName: it has no address, only the DNS name ${service.externalName}, and DNS is not modelled yet`,
+    );
   if (service.headless)
-    return err(`${name} is headless: it has no address of its own, DNS gives those of its pods; send to one of them, as pod/NAMESPACE/NAME:PORT`);
+    return err(
+      `${name} is headless: it has no address of its own, DNS gives those of its pods; send to one of them, as pod/NAMESPACE/NAME:PORT`,
+    );
   const address = service.clusterIp === undefined ? undefined : parseIpv4(service.clusterIp);
   return address === undefined ? err(`${name} has no IPv4 address`) : ok(address);
 }

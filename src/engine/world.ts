@@ -1,11 +1,12 @@
 import { formatIp } from '../protocol/address.ts';
 import type { Input, InputAnswer, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
-import type { LabEvent } from '../protocol/event.ts';
+import type { FlowOutcome, LabEvent, ProxyMode } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
-import type { ContainerView, NetnsView, RuleChainView, Topology } from '../protocol/view.ts';
+import type { ContainerView, NetnsView, PossibleOutcome, RuleChainView, Topology } from '../protocol/view.ts';
 import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
 import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
+import { followAllWays } from './outcomes.ts';
 import { LabContext } from './sim/lab-context.ts';
 import { resolveRef, resolveTarget, type Target } from './targets.ts';
 import { Probe } from './workload/probe.ts';
@@ -60,7 +61,9 @@ export class World {
         return { accepted: true, flows: [] };
       }
       case 'setProxyMode':
-        return rejected('not yet');
+        if (input.mode === 'ipvs') return rejected('the mode ipvs is not modelled yet; choose iptables or nftables');
+        this.network.switchProxyMode(input.mode);
+        return { accepted: true, flows: [] };
       case 'wait':
         if (!Number.isSafeInteger(input.durationNs) || input.durationNs < 0)
           return rejected(`expected a whole number of nanoseconds to wait, got ${input.durationNs}`);
@@ -104,7 +107,7 @@ export class World {
       title: plan.title,
       seed: plan.seed,
       cni: plan.cni,
-      proxyMode: 'iptables',
+      proxyMode: this.network.proxyMode,
       nodes: plan.nodes.map((n) => ({ name: n.name, netns: `node/${n.name}`, ip: n.ip, podCidr: n.podCidr, controlPlane: n.controlPlane })),
       pods: plan.pods.map((p) => ({
         namespace: p.namespace,
@@ -130,16 +133,69 @@ export class World {
     };
   }
 
-  ruleChains(_netns: string): readonly RuleChainName[] {
-    return [];
+  /** kube-proxy's mode at present. */
+  get proxyMode(): ProxyMode {
+    return this.network.proxyMode;
   }
 
-  ruleChain(_netns: string, _chain: RuleChainName): RuleChainView | undefined {
-    return undefined;
+  nodeNames(): readonly string[] {
+    return this.plan.nodes.map((node) => node.name);
   }
 
-  outcomes(_send: Extract<Input, { type: 'send' }>, _inputs: readonly Input[]): PossibleOutcomes {
-    return { known: false, reason: 'not yet' };
+  /** A node's rules as `iptables-save` or `nft list ruleset` prints them; undefined for what is no node. */
+  rulesText(netns: string, as: 'iptables-save' | 'nft'): string | undefined {
+    const rules = this.rulesIn(netns);
+    return as === 'nft' ? rules?.nftListRuleset() : rules?.iptablesSave();
+  }
+
+  ruleChains(netns: string): readonly RuleChainName[] {
+    return this.rulesIn(netns)?.chainNames() ?? [];
+  }
+
+  ruleChain(netns: string, chain: RuleChainName): RuleChainView | undefined {
+    return this.rulesIn(netns)?.chain(chain);
+  }
+
+  private rulesIn(netns: string): ReturnType<ClusterNetwork['rulesOf']> {
+    return netns.startsWith('node/') ? this.network.rulesOf(netns.slice('node/'.length)) : undefined;
+  }
+
+  /**
+   * Everything that could come of a probe sent now. Each way that chance can go is played through in a
+   * world of its own, which begins like this one: with the inputs so far, in so far as they change anything.
+   */
+  outcomes(send: SendInput, inputs: readonly Input[]): PossibleOutcomes {
+    const from = resolveRef(this.network, send.from);
+    if (!from.ok) return { known: false, reason: `from: ${from.error}` };
+    const target = resolveTarget(this.network, send.to, send.protocol);
+    if (!target.ok) return { known: false, reason: `to: ${target.error}` };
+    const { ways, incomplete } = followAllWays((draws) => {
+      const world = new World(this.plan);
+      world.recording = false;
+      for (const input of inputs) {
+        world.apply(input);
+        world.run();
+      }
+      let ended: FlowOutcome | undefined;
+      world.lab.draws = draws;
+      world.onFlowEnd = (_flow, outcome) => {
+        ended = outcome;
+      };
+      const { count: _count, intervalNs: _intervalNs, ...once } = send;
+      world.apply(once);
+      world.run();
+      return ended;
+    });
+    const byEnd = new Map<string, PossibleOutcome>();
+    for (const { result, probability } of ways) {
+      if (!result) continue;
+      const key = `${result.kind} ${result.endpoint ?? ''}`;
+      byEnd.set(key, { outcome: result.kind, endpoint: result.endpoint, probability: (byEnd.get(key)?.probability ?? 0) + probability });
+    }
+    const outcomes = [...byEnd.values()].sort(
+      (a, b) => b.probability - a.probability || ((a.endpoint ?? '') < (b.endpoint ?? '') ? -1 : 1),
+    );
+    return { known: true, outcomes, incomplete };
   }
 
   private containersOf(pod: PodPlan): ContainerView[] {
@@ -220,4 +276,5 @@ interface FlowTask {
 }
 
 const startFlow = (task: FlowTask, flow: number): void => World.start(task, flow);
+type SendInput = Extract<Input, { type: 'send' }>;
 const rejected = (reason: string): InputAnswer => ({ accepted: false, reason });

@@ -68,6 +68,8 @@ export class Netns implements DeviceOwner {
   conntrack: ConntrackTable | undefined = undefined;
   /** iptables and nftables of the namespace, where something has written rules. */
   rules: RuleTables | undefined = undefined;
+  /** Called before the first packet passes a hook: rules may be written as late as that. */
+  beforeFirstHook: (() => void) | undefined = undefined;
   readonly lo: InetDevice;
   private ipId: number;
 

@@ -159,6 +159,7 @@ export function passHook(
   outDevice: string | undefined,
   bridged?: BridgePorts,
 ): HookVerdict {
+  netns.beforeFirstHook?.();
   if (netns.hooks.isEmpty(hook)) return NF_ACCEPT;
   const state = stateOf(netns, hook, inDevice, outDevice, bridged);
   const recorder = netns.lab.recorder;

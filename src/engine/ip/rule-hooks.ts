@@ -149,7 +149,7 @@ export class RuleHooks {
     const packet = new HookPacket(skb, ip, state, this.netns.lab.sim.nowNs);
     const cost: WalkCost = { rules: 0, lookups: 0 };
     this.skb = skb;
-    this.device = state.inDevice ?? state.outDevice;
+    this.device = state.hook === 'POSTROUTING' ? state.outDevice : (state.inDevice ?? state.outDevice);
     const verdict = chain.evaluate(packet, this.host, cost, recorder.on ? this.watcher : undefined);
     const note = flowNotes.get(skb.flow);
     if (note) {

@@ -40,7 +40,7 @@ const ARP_OF_AN_EARLIER_PROBE: Readonly<Record<string, string>> = {
   'FORWARD policy DROP on node2, no CNI accept rules': '192.168.1.12 ',
 };
 
-const LABS = [podSameNode, podCrossNode, nodeAndLoopback, faultsRouting, clusterIpIptables, nodePort, noEndpoints, dnsUdp, networkPolicy] as unknown as Recording[];
+const LABS = [podSameNode, podCrossNode, nodeAndLoopback, faultsRouting, clusterIpIptables, clusterIpNftables, nodePort, noEndpoints, dnsUdp, networkPolicy] as unknown as Recording[];
 
 const line = (h: Hop): string => [h.ns, h.if, h.dir, h.pkt, h.mac, h.ttl, h.df ? 'df' : '', h.len, h.otherhost ? 'otherhost' : ''].join(' ');
 

@@ -1,8 +1,10 @@
 import { err, ok, type Result } from '../../base/result.ts';
+import type { IpAddress } from '../../protocol/address.ts';
 import type { EndpointSlice } from '../k8s/endpoint-slice.ts';
 import type { ApiObject } from '../k8s/metadata.ts';
 import { namespaceOf } from '../k8s/metadata.ts';
 import type { Service } from '../k8s/service.ts';
+import { parseIpSloppy } from './addresses.ts';
 import { type CaseInput, readCaseInput } from './case-input.ts';
 import { deepEqual } from './deep-equal.ts';
 import { canonicalText, chainText } from './iptables/canonical-text.ts';
@@ -53,6 +55,37 @@ export function compileCases(cases: unknown): Result<readonly CompiledCase[], st
 /** Reads the states of cases whose question is not the ruleset but what becomes of packets. */
 export function readCaseInputs(cases: unknown): Result<readonly CaseInput[], string> {
   return catching(() => new JsonReader(cases, 'cases').items().map((entry) => inCase(entry, () => readCaseInput(entry.object()))));
+}
+
+/** The first packet of a connection, as a case describes it. */
+export interface CaseFlow {
+  readonly name: string;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
+  readonly port: number;
+}
+
+const addressOf = (reader: JsonReader): IpAddress => parseIpSloppy(reader.text()) ?? reader.fail('an IP address');
+
+/** The flows of each case, in the order of the cases. */
+export function readFlows(cases: unknown): Result<readonly (readonly CaseFlow[])[], string> {
+  return catching(() =>
+    new JsonReader(cases, '').items().map((entry) =>
+      inCase(entry, () =>
+        entry
+          .at('flows')
+          .items()
+          .map((flow) => ({
+            name: flow.at('name').text(),
+            source: addressOf(flow.at('sourceIP')),
+            destination: addressOf(flow.at('destIP')),
+            protocol: flow.at('protocol').optional((reader) => reader.oneOf('TCP', 'UDP', 'SCTP')) ?? 'TCP',
+            port: flow.at('destPort').integer(0, 65_535),
+          })),
+      ),
+    ),
+  );
 }
 
 function catching<T>(read: () => T): Result<T, string> {

@@ -92,6 +92,9 @@ export class TcpLayer implements Transport {
         listener.handler(),
       );
       this.remember(child);
+      // Who serves is known as soon as the connection reaches it, whatever address the client asked for.
+      const note = this.netns.lab.flowNotes.get(skb.flow);
+      if (note) note.endpoint = endpointText(packet.dst, segment.dstPort);
       child.accept(segment);
       return;
     }
