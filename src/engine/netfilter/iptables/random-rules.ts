@@ -6,6 +6,7 @@ import { ADDRESS_TYPES, CT_STATES, CT_STATUSES } from './match-text.ts';
 import type { BuiltInChain, Chain, IptablesFamily, Match, Negatable, PortRange, Rule, TableName, TableRules, Target } from './model.ts';
 import { TABLE_CHAINS } from './model.ts';
 import { LOG_OPTIONS } from './save.ts';
+import { IPV6_ADDRESS_TYPES } from './validate.ts';
 
 /** The ipsets that random rules look into. */
 export const RANDOM_SETS = ['blocked', 'allowed'] as const;
@@ -169,7 +170,7 @@ export class RandomRules {
       case 8:
         return this.recent();
       case 9:
-        return this.physdev();
+        return this.physdev(builtIn);
       case 10:
         return {
           type: 'set',
@@ -205,10 +206,11 @@ export class RandomRules {
 
   private addrtype(builtIn: BuiltInChain | undefined): Match {
     const noIn = builtIn === 'OUTPUT' || builtIn === 'POSTROUTING';
+    const types = this.family === 'ip' ? ADDRESS_TYPES.slice(0, 9) : IPV6_ADDRESS_TYPES;
     return {
       type: 'addrtype',
-      source: this.maybe(() => this.negatable(this.some(ADDRESS_TYPES.slice(0, 9)))),
-      destination: this.negatable(this.some(ADDRESS_TYPES.slice(0, 9))),
+      source: this.maybe(() => this.negatable(this.some(types))),
+      destination: this.negatable(this.some(types)),
       limitTo: this.maybe(() => (noIn ? ('out' as const) : ('in' as const)), 3),
     };
   }
@@ -231,7 +233,7 @@ export class RandomRules {
     };
   }
 
-  private physdev(): Match {
+  private physdev(builtIn: BuiltInChain | undefined): Match {
     const flag = (): Negatable<true> => this.negatable(true as const);
     return {
       type: 'physdev',
@@ -239,7 +241,7 @@ export class RandomRules {
       out: this.maybe(() => this.negatable(this.one(['veth1', 'veth+'])), 4),
       isIn: this.maybe(flag, 4),
       isOut: this.maybe(flag, 4),
-      isBridged: this.negatable(true as const),
+      isBridged: builtIn === 'OUTPUT' ? { value: true, negated: false } : flag(),
     };
   }
 

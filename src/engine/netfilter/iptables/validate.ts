@@ -87,10 +87,14 @@ function matchProblem(family: IptablesFamily, chain: string, protocol: number | 
     case 'statistic':
       return match.mode === 'nth' && match.packet >= match.every ? '"--packet" must be less than "--every"' : undefined;
     case 'addrtype':
-      if (match.source === undefined && match.destination === undefined) return '"-m addrtype" needs "--src-type" or "--dst-type"';
-      if (match.limitTo === 'out' && (chain === 'PREROUTING' || chain === 'INPUT')) return `"--limit-iface-out" cannot be used in ${chain}`;
-      if (match.limitTo === 'in' && (chain === 'POSTROUTING' || chain === 'OUTPUT')) return `"--limit-iface-in" cannot be used in ${chain}`;
-      return undefined;
+      return addrtypeProblem(family, chain, match);
+    case 'physdev':
+      // physdev_mt_check of net/netfilter/xt_physdev.c; of a chain that OUTPUT only leads to, it does not know.
+      return chain === 'OUTPUT' &&
+        (match.out !== undefined || match.isOut !== undefined) &&
+        (match.isBridged === undefined || match.isBridged.negated)
+        ? '"--physdev-out" and "--physdev-is-out" in OUTPUT need "--physdev-is-bridged"'
+        : undefined;
     case 'recent':
       return recentProblem(match);
     case 'set':
@@ -103,6 +107,19 @@ function matchProblem(family: IptablesFamily, chain: string, protocol: number | 
       return undefined;
   }
 }
+
+/** net/netfilter/xt_addrtype.c, addrtype_mt_checkentry_v1 */
+function addrtypeProblem(family: IptablesFamily, chain: string, match: Extract<Match, { type: 'addrtype' }>): string | undefined {
+  const { source, destination, limitTo } = match;
+  if (source === undefined && destination === undefined) return '"-m addrtype" needs "--src-type" or "--dst-type"';
+  if (limitTo === 'out' && (chain === 'PREROUTING' || chain === 'INPUT')) return `"--limit-iface-out" cannot be used in ${chain}`;
+  if (limitTo === 'in' && (chain === 'POSTROUTING' || chain === 'OUTPUT')) return `"--limit-iface-in" cannot be used in ${chain}`;
+  if (family === 'ip') return undefined;
+  const other = [...(source?.value ?? []), ...(destination?.value ?? [])].find((type) => !IPV6_ADDRESS_TYPES.includes(type));
+  return other === undefined ? undefined : `IPv6 has no addresses of the type ${other}`;
+}
+
+export const IPV6_ADDRESS_TYPES: readonly string[] = ['UNSPEC', 'UNICAST', 'LOCAL', 'ANYCAST', 'MULTICAST', 'UNREACHABLE'];
 
 /** net/netfilter/xt_recent.c, recent_mt_check */
 function recentProblem(match: Extract<Match, { type: 'recent' }>): string | undefined {
