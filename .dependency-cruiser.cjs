@@ -53,6 +53,8 @@ const MAY_IMPORT = {
   'engine/index.ts': {
     from: [...VOCABULARY, 'engine/packet', 'engine/control-plane', 'engine/kube-proxy', 'engine/evaluate-cases.ts', 'engine/world.ts'],
   },
+  // Tests of whole worlds: each tells what happens to a packet from end to end.
+  'engine/stories': { from: [...VOCABULARY, 'engine/world.ts', 'scenario'], node: true },
   'engine/kernel-recordings': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/cni', 'engine/world.ts'] },
 
   explain: { from: VOCABULARY },

@@ -1,7 +1,7 @@
 // A Chromium that Playwright can drive: Playwright's own where it is installed, else the system's.
 
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { installDebianPackages } from './debian.mjs';
 
 const SYSTEM_PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'];
 
@@ -26,13 +26,8 @@ export async function chromiumLaunchOptions() {
  */
 export async function ensureChromium() {
   if (await chromiumLaunchOptions()) return undefined;
-  if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
-    console.log('Installing chromium (apt-get) ...');
-    const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, encoding: /** @type {const} */ ('utf8') };
-    const update = spawnSync('apt-get', ['update'], quiet);
-    const install = spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'chromium'], quiet);
-    if (await chromiumLaunchOptions()) return undefined;
-    console.error(`${update.stdout}${update.stderr}${install.stdout}${install.stderr}`);
-  }
+  const said = installDebianPackages(['chromium']);
+  if (await chromiumLaunchOptions()) return undefined;
+  if (said) console.error(said);
   return 'No Chromium to test with. Install one: npx playwright install chromium, or on Debian and Ubuntu: apt-get install chromium.';
 }

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureChromium } from './chromium.mjs';
+import { ensureKernelTools } from './kernel-tools.mjs';
 import { installPackages, root } from './packages.mjs';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
@@ -32,6 +33,7 @@ const STAGES = [
   { name: 'walls', about: 'who imports whom', run: () => all(['node', 'scripts/import-walls.mjs']) },
   { name: 'dead-code', about: 'unused files, exports and dependencies', run: () => all(['knip']) },
   { name: 'unit', about: 'unit tests', run: unitTests },
+  { name: 'kernel', about: 'rules and packets against this machine’s Linux kernel', run: kernelTests },
   { name: 'browser', about: 'the built app in a real browser', run: browserTests },
 ];
 
@@ -84,8 +86,21 @@ async function all(/** @type {string[][]} */ ...commands) {
   return { count: { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 }, output };
 }
 
-async function unitTests() {
-  const report = freshReport('unit.json');
+const KERNEL_TESTS = '**/*.kernel.test.ts';
+
+function unitTests() {
+  return vitest('unit.json', ['--exclude', KERNEL_TESTS]);
+}
+
+/** Where the kernel cannot be asked, the suite counts as skipped, which is a failure in the end. */
+async function kernelTests() {
+  const missing = ensureKernelTools();
+  if (missing !== undefined) return { count: { passed: 0, failed: 0, skipped: 1 }, output: missing };
+  return await vitest('kernel.json', ['kernel.test', '--testTimeout=120000', '--fileParallelism=false']);
+}
+
+async function vitest(/** @type {string} */ name, /** @type {string[]} */ args) {
+  const report = freshReport(name);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const { code, output } = await execute([
     'node',
@@ -94,6 +109,7 @@ async function unitTests() {
     'run',
     '--dir=src',
     '--allowOnly=false',
+    ...args,
     ...reporters,
   ]);
   /** @type {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number, testResults: { status: string, assertionResults: unknown[] }[] } | undefined} */

@@ -1,8 +1,9 @@
 import type { Ipv4 } from '../../protocol/address.ts';
-import type { Ipv4Packet } from '../../protocol/packet.ts';
+import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
 import type { Bridge, BridgeHooks, BridgePort } from '../link/bridge.ts';
 import type { Skb } from '../link/skb.ts';
 import { NF_DROP } from '../netfilter/hooks.ts';
+import { fragment } from './fragment.ts';
 import type { InetDevice } from './inet-device.ts';
 import { lookupOrCreate } from './neighbour.ts';
 import type { Netns } from './netns.ts';
@@ -19,16 +20,20 @@ export class BridgeNetfilter implements BridgeHooks {
     this.netns = netns;
   }
 
-  preRouting(bridge: Bridge, port: BridgePort, skb: Skb): boolean {
-    if (!this.applies(skb)) return true;
+  preRouting(bridge: Bridge, port: BridgePort, frame: Skb): Skb | undefined {
+    if (!this.applies(frame)) return frame;
+    // Connection tracking needs whole packets, also of what is only switched (net/ipv4/netfilter/nf_defrag_ipv4.c).
+    const skb = this.netns.conntrack ? this.netns.reassembly.take(frame, this.netns.device(bridge.name) as InetDevice) : frame;
+    if (!skb) return undefined;
     const before = skb.payload as Ipv4Packet;
     skb.physIn = port.device.name;
-    if (passHook(this.netns, skb, 'PREROUTING', bridge.name, undefined, { in: port.device.name, out: undefined }) === NF_DROP) return false;
+    if (passHook(this.netns, skb, 'PREROUTING', bridge.name, undefined, { in: port.device.name, out: undefined }) === NF_DROP)
+      return undefined;
     const { dst } = skb.payload as Ipv4Packet;
-    if (dst !== before.dst) return this.redirected(bridge, port, skb, dst);
+    if (dst !== before.dst) return this.redirected(bridge, port, skb, dst) ? skb : undefined;
     // If it turns out to be for this host, IP does not run the hook a second time.
     skb.preRoutingDone = true;
-    return true;
+    return skb;
   }
 
   forward(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean {
@@ -41,7 +46,12 @@ export class BridgeNetfilter implements BridgeHooks {
     if (!this.applies(skb)) return true;
     const ports = { in: from.device.name, out: to.device.name };
     skb.nextHop = (skb.payload as Ipv4Packet).dst;
-    return passHook(this.netns, skb, 'POSTROUTING', undefined, bridge.name, ports) !== NF_DROP;
+    if (passHook(this.netns, skb, 'POSTROUTING', undefined, bridge.name, ports) === NF_DROP) return false;
+    const { mtu } = to.device;
+    if (ipv4Length(skb.payload as Ipv4Packet) <= mtu) return true;
+    // What was put together on the way in is cut again on the way out (br_nf_dev_queue_xmit).
+    for (const piece of fragment(this.netns.device(to.device.name) as InetDevice, skb, mtu)) to.device.send(piece);
+    return false;
   }
 
   /**

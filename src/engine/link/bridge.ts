@@ -15,10 +15,11 @@ export interface BridgePort {
 
 /**
  * Where br_netfilter plugs in (net/bridge/br_netfilter_hooks.c): it shows switched frames to the IP
- * hooks. Each returns false when it has taken the frame away: dropped it, or sent it another way.
+ * hooks. Each returns false, or nothing, when it has taken the frame away: dropped it, or sent it another way.
  */
 export interface BridgeHooks {
-  preRouting(bridge: Bridge, port: BridgePort, skb: Skb): boolean;
+  /** Returns the frame that goes on, which may be another one: whole, where fragments came in. */
+  preRouting(bridge: Bridge, port: BridgePort, skb: Skb): Skb | undefined;
   forward(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean;
   postRouting(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean;
 }
@@ -96,8 +97,8 @@ export class Bridge extends Device {
 
   /** A frame comes in by a port (br_handle_frame). */
   input(port: BridgePort, skb: Skb): void {
-    if (this.hooks && !this.hooks.preRouting(this, port, skb)) return;
-    this.continueInput(port, skb);
+    const passed = this.hooks ? this.hooks.preRouting(this, port, skb) : skb;
+    if (passed) this.continueInput(port, passed);
   }
 
   /** What follows once the hooks have let a frame pass (br_handle_frame_finish). */
