@@ -5,7 +5,7 @@ import { bitwiseExpression, bitwiseOperation } from './mask.ts';
 import type { Element, Expression, Family, Rule, Selector, SetReference, Statement, Value } from './model.ts';
 import { ProtocolContext } from './protocol-context.ts';
 import { fieldsOf } from './selector.ts';
-import { atom, isInterval } from './value.ts';
+import { atom, isInterval, listedKey, valueId } from './value.ts';
 
 /*
  * A rule as nft hands it to the kernel (nftables src/evaluate.c): a set with one element is a plain
@@ -23,8 +23,29 @@ export function compiledForm(rule: Rule, family: Family): Rule {
     statements.push(compiledStatement(statement, family, context));
     context.see(statement);
   }
-  return { ...rule, statements: neighboursJoined(statements) };
+  return { ...rule, statements: neighboursJoined([...askedFirst(rule, family), ...statements]) };
 }
+
+/** A reject that fits one protocol only makes nft compare that protocol at the head of the rule, unless the rule does so itself. */
+function askedFirst(rule: Rule, family: Family): readonly Statement[] {
+  const context = new ProtocolContext(family);
+  for (const statement of rule.statements) {
+    if (statement.type === 'reject' && statement.with !== undefined) {
+      if (statement.with === 'tcp-reset') return context.protocol === undefined ? [comparison('meta l4proto', 6)] : [];
+      if (context.network !== undefined || statement.with.startsWith('icmpx')) return [];
+      return [comparison('meta nfproto', statement.with.startsWith('icmp6') ? 10 : 2)];
+    }
+    context.see(statement);
+  }
+  return [];
+}
+
+const comparison = (selector: Selector, value: number): Statement => ({
+  type: 'match',
+  left: { type: 'selector', selector },
+  operator: '==',
+  right: atom(value),
+});
 
 /** `th dport` is `tcp dport` where the rule has already said that it is TCP. */
 function nameTransport(expression: Expression, context: ProtocolContext): Expression {
@@ -75,8 +96,19 @@ function ordered(reference: SetReference, fields: readonly Field[], isMap: boole
   if (reference.type === 'named') return reference;
   const [field] = fields;
   const interval = hasIntervals(reference.elements);
-  const merged = interval && !isMap && field && fields.length === 1 ? mergeIntervals(reference.elements, field) : reference.elements;
+  const elements = withoutRepetitions(reference.elements, interval ? fields : undefined);
+  const merged = interval && !isMap && field && fields.length === 1 ? mergeIntervals(elements, field) : elements;
   return { type: 'anonymous', elements: listingOrder(merged, fields, interval) };
+}
+
+function withoutRepetitions(elements: readonly Element[], intervals: readonly Field[] | undefined): readonly Element[] {
+  const types = intervals?.map(({ type }) => type);
+  const byKey = new Map<string, Element>();
+  for (const element of elements) {
+    const id = valueId(element.key);
+    if (!byKey.has(id)) byKey.set(id, types === undefined ? element : { ...element, key: listedKey(element.key, types) });
+  }
+  return [...byKey.values()];
 }
 
 function compiledStatement(statement: Statement, family: Family, context: ProtocolContext): Statement {
@@ -150,16 +182,20 @@ const NEIGHBOURS: readonly (readonly [Selector, Selector])[] = [
   ['icmp type', 'icmp code'],
 ];
 
-/** nftables src/rule.c, payload_try_merge: within a run of comparisons, the second field moves to the first. */
+/**
+ * nftables src/rule.c, payload_try_merge: within a run of comparisons, the second field moves to the first.
+ * With `!=`, nft 1.0.6 then compares both fields as one number, which is another question than the one
+ * written; here each is asked for itself.
+ */
 function neighboursJoined(statements: readonly Statement[]): readonly Statement[] {
   const joined: Statement[] = [];
-  let run: Statement[] = [];
+  let run: Match[] = [];
   const endRun = (): void => {
     for (const [first, second] of NEIGHBOURS) {
       const later = run.findIndex((statement) => comparesPlainly(statement, first));
       const earlier = run.findIndex((statement) => comparesPlainly(statement, second));
       const moved = run[earlier];
-      if (earlier < 0 || later < 0 || moved === undefined) continue;
+      if (earlier < 0 || later < 0 || moved === undefined || moved.operator !== run[later]?.operator) continue;
       run.splice(later + 1, 0, moved);
       run.splice(earlier < later ? earlier : earlier + 1, 1);
     }
@@ -178,9 +214,8 @@ function neighboursJoined(statements: readonly Statement[]): readonly Statement[
   return joined;
 }
 
-const comparesPlainly = (statement: Statement, selector: Selector): boolean =>
-  statement.type === 'match' &&
-  statement.operator === '==' &&
+const comparesPlainly = (statement: Match, selector: Selector): boolean =>
+  (statement.operator === '==' || statement.operator === '!=') &&
   statement.left.type === 'selector' &&
   statement.left.selector === selector &&
   statement.right.type === 'atom' &&

@@ -1,4 +1,4 @@
-import { formatIp, type IpAddress, parseIpv4, parseIpv6 } from '../../../protocol/address.ts';
+import { formatIp, type IpAddress, type Ipv4, isIpv4, parseIpv4, parseIpv6 } from '../../../protocol/address.ts';
 import type { Atom, DataType } from './model.ts';
 import {
   CT_DIRECTIONS,
@@ -128,12 +128,22 @@ function bitNames(table: SymbolTable, bits: number): string[] {
   return names;
 }
 
+/** As the C library writes it, which nft asks: with an IPv4 address at the end of one that holds it (glibc, inet_ntop). */
+export function addressText(address: IpAddress): string {
+  if (isIpv4(address)) return formatIp(address);
+  const [head, tail] = [address >> 32n, Number(address & 0xffffffffn)];
+  if (head === 0xffffn) return `::ffff:${formatIp(tail as Ipv4)}`;
+  return head === 0n && tail > 0xffff ? `::${formatIp(tail as Ipv4)}` : formatIp(address);
+}
+
 /** `between`: what joins the names of bits, `,` or ` | `. */
 export function formatAtom(type: DataType, atom: Atom, between = ','): string {
-  if (type === 'ipv4_addr' || type === 'ipv6_addr') return formatIp(atom as IpAddress);
+  if (type === 'ipv4_addr' || type === 'ipv6_addr') return addressText(atom as IpAddress);
   if (type === 'ifname') return `"${atom}"`;
   if (typeof atom === 'string') return type === 'iface_index' && atom !== 'missing' && atom !== 'exists' ? `"${atom}"` : atom;
   const n = Number(atom);
+  // The index of lo is 1 in every namespace; those of other devices are not known here.
+  if (type === 'iface_index' && n === 1) return '"lo"';
   if (type === 'time') return formatDuration(n);
   const { symbols, bitmask, hexDigits } = factsOf(type);
   if (bitmask && symbols) return bitNames(symbols, n).join(between);

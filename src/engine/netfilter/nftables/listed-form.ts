@@ -1,6 +1,6 @@
 import { compiledForm } from './compiled-form.ts';
 import type { Family, Rule, Statement } from './model.ts';
-import { comparedNumber, isProtocolSelector, PROTOCOL_OF_HEADER, ProtocolContext, selectorsOfStatement } from './protocol-context.ts';
+import { comparedNumber, isProtocolSelector, PROTOCOL_OF_HEADER, selectorsOfStatement } from './protocol-context.ts';
 import { headerOf } from './selector.ts';
 
 /*
@@ -10,11 +10,9 @@ import { headerOf } from './selector.ts';
  */
 export function listedForm(rule: Rule, family: Family): Rule {
   const statements = new Map(compiledForm(rule, family).statements.entries());
-  const context = new ProtocolContext(family);
   /** Comparisons of the protocol that nothing has implied so far, since the last statement that is no comparison. */
   let network: { readonly at: number; readonly of: 'ip' | 'ip6' } | undefined;
   let transport: { readonly at: number; readonly protocol: number } | undefined;
-  let askForTcp = false;
 
   const hideNetwork = (of: 'ip' | 'ip6' | undefined): void => {
     if (network === undefined || (of !== undefined && of !== network.of)) return;
@@ -37,12 +35,10 @@ export function listedForm(rule: Rule, family: Family): Rule {
     if (statement.type === 'reject') {
       if (statement.with === 'tcp-reset') {
         if (family !== 'inet') hideTransport(6);
-        else if (transport === undefined && context.protocol !== 6) askForTcp = true;
       } else if (statement.with?.startsWith('icmp-')) hideNetwork('ip');
       else if (statement.with?.startsWith('icmp6-')) hideNetwork('ip6');
       if (isDefaultReject(statement, family)) statements.set(at, { ...statement, with: undefined, written: false });
     }
-    context.see(statement);
     const compared = comparedNumber(statement);
     if (compared === undefined) {
       if (statement.type !== 'match') network = transport = undefined;
@@ -51,15 +47,26 @@ export function listedForm(rule: Rule, family: Family): Rule {
     } else if (compared.selector === 'meta nfproto') network = { at, of: compared.value === 2 ? 'ip' : 'ip6' };
     else if (compared.selector === 'meta protocol' && family !== 'inet') network = { at, of: compared.value === 0x800 ? 'ip' : 'ip6' };
   }
-  return { ...rule, statements: [...(askForTcp ? [IS_TCP] : []), ...statements.values()] };
+  return { ...rule, statements: rangesJoined([...statements.values()]) };
 }
 
-const IS_TCP: Statement = {
-  type: 'match',
-  left: { type: 'selector', selector: 'meta l4proto' },
-  operator: '==',
-  right: { type: 'atom', atom: 6 },
-};
+/** `tcp dport >= 80 tcp dport <= 90` is a range to nft, which compiles ranges to just that. */
+function rangesJoined(statements: readonly Statement[]): readonly Statement[] {
+  const joined: Statement[] = [];
+  for (const statement of statements) {
+    const range = rangeOf(joined.at(-1), statement);
+    if (range === undefined) joined.push(statement);
+    else joined[joined.length - 1] = range;
+  }
+  return joined;
+}
+
+function rangeOf(low: Statement | undefined, high: Statement): Statement | undefined {
+  if (low?.type !== 'match' || high.type !== 'match' || low.operator !== '>=' || high.operator !== '<=') return undefined;
+  if (low.left.type !== 'selector' || high.left.type !== 'selector' || low.left.selector !== high.left.selector) return undefined;
+  if (low.right.type !== 'atom' || high.right.type !== 'atom') return undefined;
+  return { ...low, operator: '==', right: { type: 'range', first: low.right.atom, last: high.right.atom } };
+}
 
 function isDefaultReject(statement: Extract<Statement, { type: 'reject' }>, family: Family): boolean {
   if (family === 'ip') return statement.with === 'icmp-port-unreachable';

@@ -51,7 +51,7 @@ function parseBitwise(reader: TokenReader, family: Family): Expression {
   if (reader.accept('(')) {
     expression = parseBitwise(reader, family);
     reader.expect(')');
-  } else expression = parsePrimary(reader);
+  } else expression = parsePrimary(reader, family);
   let before = STRENGTH.and;
   for (;;) {
     const { kind, text } = reader.peek();
@@ -66,9 +66,9 @@ function parseBitwise(reader: TokenReader, family: Family): Expression {
   }
 }
 
-function parsePrimary(reader: TokenReader): Expression {
+function parsePrimary(reader: TokenReader, family: Family): Expression {
   if (reader.peek().text === 'numgen') return parseNumgen(reader);
-  return { type: 'selector', selector: parseSelector(reader) };
+  return { type: 'selector', selector: parseSelector(reader, family) };
 }
 
 function parseNumgen(reader: TokenReader): Expression {
@@ -80,7 +80,7 @@ function parseNumgen(reader: TokenReader): Expression {
 }
 
 /** A field of the packet, as many words as it has; refused by name if it is not modelled. */
-function parseSelector(reader: TokenReader): Selector {
+function parseSelector(reader: TokenReader, family: Family): Selector {
   const first = reader.peek().text;
   if (BARE_META.has(first)) {
     reader.take();
@@ -93,11 +93,15 @@ function parseSelector(reader: TokenReader): Selector {
     while (reader.accept('.')) text += ` . ${reader.word('a field')}`;
     text += ` ${reader.word('what to look up')}`;
   } else if (text === 'ct original' || text === 'ct reply') {
-    // The family of a tuple's address is that of the table.
-    const family = reader.accept('ip') ? ' ip' : reader.accept('ip6') ? ' ip6' : '';
+    const named = reader.accept('ip') ? 'ip' : reader.accept('ip6') ? 'ip6' : undefined;
     const field = reader.word('a field');
-    if (family === '' || field === 'saddr' || field === 'daddr') text += ` ${field}`;
-    else text += `${family} ${field}`;
+    const isAddress = field === 'saddr' || field === 'daddr';
+    if (isAddress && named === undefined && family === 'inet') {
+      reader.refuse('cannot determine ip protocol version, use "ip saddr" or "ip6 saddr" instead');
+    }
+    // A tuple's address is taken for one of the table's family, in inet tables for IPv4.
+    const wrong = named !== undefined && (!isAddress || named !== (family === 'ip6' ? 'ip6' : 'ip'));
+    text += wrong ? ` ${named} ${field}` : ` ${field}`;
   }
   return isSelector(text) ? text : reader.refuse(`the field "${text}" is not modelled`);
 }

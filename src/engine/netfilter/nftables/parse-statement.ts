@@ -1,4 +1,4 @@
-import { type IpAddress, isIpv4, parseIp } from '../../../protocol/address.ts';
+import { type IpAddress, isIpv4, parseCidr, parseIp } from '../../../protocol/address.ts';
 import type { NatRequest } from '../evaluation.ts';
 import { fieldOf, isBitmask, parseNumber } from './data-type.ts';
 import type { DataType, Expression, Family, Rule, Statement } from './model.ts';
@@ -7,7 +7,7 @@ import { duration, number, parseBits, parseValue, parseVerdict } from './parse-v
 import { REJECT_KINDS } from './print-rule.ts';
 import { fieldsOf } from './selector.ts';
 import type { TokenReader } from './tokens.ts';
-import { isVerdict } from './value.ts';
+import { boundsOf, isVerdict } from './value.ts';
 
 /** The statements up to the end of the command. */
 export function parseRule(reader: TokenReader, family: Family): Rule {
@@ -193,20 +193,29 @@ function parseNatMap(reader: TokenReader, kind: 'dnat' | 'snat', named: 'ip' | '
   return { type: 'natMap', kind, family, to };
 }
 
-/** `A`, `A-B`, `A:P`, `A-B:P-Q`, `:P`, IPv6 addresses in brackets where ports follow. */
+/** `A`, `A-B`, `A/L`, each with `:P` or `:P-Q` behind it, or `:P` alone; IPv6 addresses in brackets where ports follow. */
 function parseNatTarget(text: string): Pick<NatRequest, 'addresses' | 'ports'> | undefined {
-  const m = /^(\[[^\]]+\](?:-\[[^\]]+\])?|[\d.]+(?:-[\d.]+)?)?:(\d+(?:-\d+)?)$/.exec(text);
+  const m = /^(\[[^\]]+\](?:-\[[^\]]+\])?|[\d.]+(?:-[\d.]+|\/\d+)?|[0-9a-f:.]+\/\d+)?:(\d+(?:-\d+)?)$/i.exec(text);
   const hosts = m === null ? text : m[1];
-  const ports = m?.[2];
-  const ends = <T>(range: string, read: (end: string) => T | undefined): { readonly min: T; readonly max: T } | undefined => {
-    const [min, max = min] = range.split('-').map(read);
-    return min == null || max == null || min > max ? undefined : { min, max };
-  };
-  const addresses = hosts === undefined ? undefined : ends(hosts, (end): IpAddress | undefined => parseIp(end.replace(/^\[|\]$/g, '')));
-  if (hosts !== undefined && (addresses === undefined || isIpv4(addresses.min) !== isIpv4(addresses.max))) return undefined;
-  const portRange = ports === undefined ? undefined : ends(ports, parseNumber);
-  if (ports !== undefined && (portRange === undefined || portRange.max > 0xffff)) return undefined;
-  return { addresses, ports: portRange };
+  const addresses = hosts === undefined ? undefined : parseHosts(hosts);
+  const ports = m?.[2] === undefined ? undefined : ends(m[2], parseNumber);
+  if ((hosts !== undefined && addresses === undefined) || (m !== null && (ports === undefined || ports.max > 0xffff))) return undefined;
+  return { addresses, ports };
+}
+
+function parseHosts(text: string): { readonly min: IpAddress; readonly max: IpAddress } | undefined {
+  const cidr = parseCidr(text);
+  if (cidr !== undefined) {
+    const { first, last } = boundsOf({ type: 'prefix', ...cidr });
+    return { min: first as IpAddress, max: last as IpAddress };
+  }
+  const addresses = ends(text, (end): IpAddress | undefined => parseIp(end.replace(/^\[|\]$/g, '')));
+  return addresses && isIpv4(addresses.min) === isIpv4(addresses.max) ? addresses : undefined;
+}
+
+function ends<T>(range: string, read: (end: string) => T | undefined): { readonly min: T; readonly max: T } | undefined {
+  const [min, max = min] = range.split('-').map(read);
+  return min == null || max == null || min > max ? undefined : { min, max };
 }
 
 function parseSetUpdate(reader: TokenReader, operation: 'add' | 'update' | 'delete', family: Family): Statement {

@@ -11,6 +11,7 @@ export function parseTableBlock(reader: TokenReader, family: Family, name: strin
   const chains = new Map<string, Chain>();
   const sets: SetDefinition[] = [];
   const maps: SetDefinition[] = [];
+  const setOrder: string[] = [];
   let comment: string | undefined;
   for (reader.skipEnds(); !reader.accept('}'); reader.skipEnds()) {
     if (reader.accept('comment')) comment = reader.string('a comment');
@@ -18,14 +19,16 @@ export function parseTableBlock(reader: TokenReader, family: Family, name: strin
       const chain = parseChainBlock(reader, family, reader.word('the name of a chain'));
       const before = chains.get(chain.name);
       chains.set(chain.name, { ...before, ...chain, rules: [...(before?.rules ?? []), ...chain.rules] });
-    } else if (reader.accept('set')) sets.push(parseSetBlock(reader, reader.word('the name of a set'), false));
-    else if (reader.accept('map')) maps.push(parseSetBlock(reader, reader.word('the name of a map'), true));
-    else if (reader.atEnd) reader.refuse('expected "}"');
+    } else if (reader.peek().text === 'set' || reader.peek().text === 'map') {
+      const isMap = reader.take().text === 'map';
+      const definition = parseSetBlock(reader, reader.word('the name of a set'), isMap);
+      (isMap ? maps : sets).push(definition);
+      setOrder.push(definition.name);
+    } else if (reader.atEnd) reader.refuse('expected "}"');
     else reader.refuse(`"${reader.peek().text}" in a table is not modelled`);
     reader.endOfCommand();
   }
-  const order = [...sets, ...maps].map((set) => set.name);
-  return { family, name, comment, chains: [...chains.values()], sets, maps, setOrder: order };
+  return { family, name, comment, chains: [...chains.values()], sets, maps, setOrder };
 }
 
 /** `{ [comment "…"] [type … hook … priority … ; policy … ;] rules }` */

@@ -1,7 +1,7 @@
 import { assertNever } from '../../../base/assert.ts';
-import { formatIp, type IpAddress, isIpv4 } from '../../../protocol/address.ts';
+import { type IpAddress, isIpv4 } from '../../../protocol/address.ts';
 import type { NatRequest, RejectType } from '../evaluation.ts';
-import { type Field, fieldOf, formatAtom, formatDuration, isBitmask } from './data-type.ts';
+import { addressText, type Field, fieldOf, formatAtom, formatDuration, isBitmask } from './data-type.ts';
 import { listedForm } from './listed-form.ts';
 import type {
   DataType,
@@ -17,7 +17,7 @@ import type {
   Verdict,
 } from './model.ts';
 import { fieldsOf, selectorText } from './selector.ts';
-import { isVerdict } from './value.ts';
+import { isVerdict, valueOfBounds } from './value.ts';
 
 /** What a rule's text depends on beyond the rule: the family, and what the named maps of the table yield. */
 export type RuleScope = Pick<Table, 'family'> & { readonly maps: readonly Pick<Table['maps'][number], 'name' | 'data'>[] };
@@ -40,8 +40,10 @@ export function valueText(value: Value, fields: readonly Field[], between = ' | 
     case 'atom':
       return formatAtom(type, value.atom, between);
     case 'prefix':
-      return `${formatIp(value.address)}/${value.length}`;
+      return `${addressText(value.address)}/${value.length}`;
     case 'range':
+      // Ranges of time are the one place where nft does not turn seconds into minutes.
+      if (type === 'time') return `${value.first}s-${value.last}s`;
       return `${formatAtom(type, value.first)}-${formatAtom(type, value.last)}`;
     case 'concat': {
       let at = 0;
@@ -139,8 +141,12 @@ export function natTargetText(nat: NatRequest): string {
   const { addresses, ports } = nat;
   let text = '';
   if (addresses) {
-    const written = (address: IpAddress): string => (isIpv4(address) || !ports ? formatIp(address) : `[${formatIp(address)}]`);
-    text += addresses.min === addresses.max ? written(addresses.min) : `${written(addresses.min)}-${written(addresses.max)}`;
+    const { min, max } = addresses;
+    const written = (address: IpAddress): string => (isIpv4(address) || !ports ? addressText(address) : `[${addressText(address)}]`);
+    // A range that is a prefix is listed as one, without brackets.
+    const prefix = min === max ? undefined : valueOfBounds({ first: min, last: max }, isIpv4(min) ? 'ipv4_addr' : 'ipv6_addr');
+    if (prefix?.type === 'prefix') text += `${addressText(prefix.address)}/${prefix.length}`;
+    else text += min === max ? written(min) : `${written(min)}-${written(max)}`;
   }
   if (ports) text += ports.min === ports.max ? `:${ports.min}` : `:${ports.min}-${ports.max}`;
   return text;

@@ -59,7 +59,10 @@ export function tokenize(text: string): Result<readonly Token[], ParseError> {
     WORD.lastIndex = at;
     const word = WORD.exec(text);
     if (word) {
-      push('word', word[0]);
+      // A colon may stand right behind the key of an element; `fd00::` is an address.
+      const key = /^(.*[^:]):$/.exec(word[0])?.[1];
+      push('word', key ?? word[0]);
+      if (key !== undefined) push('word', ':');
       at += word[0].length;
       continue;
     }

@@ -6,7 +6,7 @@ import type { BaseHook, Command, Element, Family, Rule, SetDefinition, Transacti
 import { chainsNamed, extendReach, leadsTo, mayStand, reachBase, recomputeReach, setsNamed } from './reach.ts';
 import { ChainState, dataId, type ElementData, type Reach, RuleState, SetState, TableState } from './state.ts';
 import { definitionProblem, elementProblem, ruleProblem } from './validate.ts';
-import { boundsOf } from './value.ts';
+import { boundsOf, listedKey } from './value.ts';
 
 /** What is wrong with a command, in the words of nft and the kernel. */
 export type CommandProblem = string;
@@ -289,7 +289,8 @@ export class Transactor {
         return undefined;
       }
     }
-    let added = element;
+    const { key, flags } = set.definition;
+    let added = flags.includes('interval') ? { ...element, key: listedKey(element.key, key) } : element;
     for (let other = set.store.conflict(element.key); other !== undefined; other = set.store.conflict(added.key)) {
       if (other.expiresNs <= this.nowNs) {
         this.take(set, other);

@@ -96,7 +96,9 @@ function statementProblem(statement: Statement, table: TableState, context: Prot
     case 'natMap': {
       const address: DataType = statement.family === 'ip' ? 'ipv4_addr' : 'ipv6_addr';
       const withPort = expressionProblem(statement.to, table, [address, 'inet_service']);
-      if (withPort === undefined) return context.protocol === undefined ? TRANSPORT_NEEDED : undefined;
+      // What a named map yields nft does not ask.
+      const written = statement.to.type === 'map' && statement.to.map.type === 'anonymous';
+      if (withPort === undefined) return written && context.protocol === undefined ? TRANSPORT_NEEDED : undefined;
       return expressionProblem(statement.to, table, [address]);
     }
     case 'nat': {
@@ -141,6 +143,8 @@ function protocolProblem(statement: Statement, table: TableState, context: Proto
   for (const selector of selectorsOfStatement(statement)) {
     const header = headerOf(selector);
     if (selector === 'meta nfproto' && table.family !== 'inet') return 'meta nfproto is only useful in the inet family';
+    if (header === 'th' && protocol !== undefined && ![6, 17, 132].includes(protocol))
+      return `th after protocol ${protocol} is not modelled`;
     if (header === undefined || header === 'th') continue;
     if (header === 'ip' || header === 'ip6') {
       if (network !== undefined && network !== header) return `conflicting protocols specified: ${network} vs. ${header}`;
@@ -174,6 +178,8 @@ function expressionProblem(expression: Expression, table: TableState, data?: rea
     case 'numgen':
       return expression.mod < 1 || expression.mod + expression.offset > 0x100000000 ? 'Numerical result out of range' : undefined;
     case 'concat': {
+      if (expression.parts.some((part) => part.type === 'selector' && part.selector === 'ip dscp'))
+        return 'ip dscp in a concatenation is not modelled';
       for (const part of expression.parts) {
         const problem = expressionProblem(part, table);
         if (problem !== undefined) return problem;

@@ -45,6 +45,14 @@ function prefixLength(first: IpAddress, last: IpAddress): number | undefined {
   return (isIpv4(first) ? 32 : 128) - (size.toString(2).length - 1);
 }
 
+/** A key as a set with intervals lists it: each range that is a prefix as one. */
+export function listedKey(value: Value, types: readonly DataType[]): Value {
+  if (value.type === 'any') return value;
+  const parts = partsOf(value).map((part, i) => valueOfBounds(boundsOf(part), types[i] ?? 'integer'));
+  const [only] = parts;
+  return value.type !== 'concat' && only ? only : { type: 'concat', parts };
+}
+
 /** The atom after this one, where the two are neighbours; undefined for names. */
 export function successor(atom: Atom): Atom | undefined {
   if (typeof atom === 'number') return atom + 1;
