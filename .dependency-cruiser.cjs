@@ -30,7 +30,7 @@ const MAY_IMPORT = {
   'engine/cni': { from: [...VOCABULARY, ...KERNEL] },
   'engine/node-rules.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy'] },
   'engine/cluster-network.ts': {
-    from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni', 'engine/node-rules.ts'],
+    from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni', 'engine/kube-proxy', 'engine/node-rules.ts'],
   },
   'engine/outcomes.ts': { from: [...VOCABULARY, 'engine/sim'] },
   'engine/evaluate-cases.ts': { from: [...VOCABULARY, 'engine/sim', 'engine/netfilter', 'engine/kube-proxy', 'engine/outcomes.ts'] },

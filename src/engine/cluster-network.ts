@@ -10,6 +10,7 @@ import { PodCidrRoutes } from './ip/fib.ts';
 import type { InetDevice } from './ip/inet-device.ts';
 import type { NamespaceRules } from './ip/namespace-rules.ts';
 import { macOf, Netns } from './ip/netns.ts';
+import type { ProxyChanges } from './kube-proxy/model.ts';
 import { Bridge } from './link/bridge.ts';
 import { LinkEnd } from './link/device.ts';
 import type { Skb } from './link/skb.ts';
@@ -147,6 +148,12 @@ export class ClusterNetwork {
     const { rules } = this.wakeNode(plan);
     rules.write();
     return rules.rules;
+  }
+
+  /** Tells the kube-proxy of a node of Services or EndpointSlices that have changed. */
+  updateServices(node: string, changes: ProxyChanges): void {
+    const plan = this.nodePlans.get(node);
+    if (plan) this.wakeNode(plan).rules.update(changes);
   }
 
   /** Why a container could not start, by `pod/NS/NAME/CONTAINER`. */

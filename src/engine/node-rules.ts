@@ -11,7 +11,7 @@ import type { Netns } from './ip/netns.ts';
 import type { ConntrackCleanup } from './kube-proxy/conntrack-cleanup.ts';
 import type { HealthCheck } from './kube-proxy/health-check.ts';
 import { IptablesProxier, type IptablesSync } from './kube-proxy/iptables/proxier.ts';
-import type { ProxyConfig, ProxyNode } from './kube-proxy/model.ts';
+import type { ProxyChanges, ProxyConfig, ProxyNode } from './kube-proxy/model.ts';
 import { NftablesProxier } from './kube-proxy/nftables/proxier.ts';
 
 /** All chains that kube-proxy makes in iptables begin so. */
@@ -72,6 +72,20 @@ export class NodeRules {
     this.startProxier();
     this.rules.changed();
     this.netns.lab.recorder.fact('proxySynced', this.netns.id, undefined, { mode, tables: this.rules.tableViews() });
+  }
+
+  /** Services or EndpointSlices have changed: kube-proxy hears of it and writes what follows. */
+  update(changes: ProxyChanges): void {
+    this.write();
+    const { proxier } = this;
+    const { nowNs } = this.netns.lab.sim;
+    proxier?.update(changes);
+    if (proxier instanceof IptablesProxier) this.applyIptables(proxier.sync(nowNs));
+    else if (proxier) {
+      must(this.rules.transact(proxier.sync(nowNs)));
+      this.cleanUp(proxier.conntrack);
+    }
+    this.rules.changed();
   }
 
   /** Health check node ports that kube-proxy answers on, with how many ready endpoints this node has. */
