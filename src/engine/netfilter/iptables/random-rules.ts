@@ -215,7 +215,7 @@ export class RandomRules {
     };
   }
 
-  private recent(): Match {
+  recent(): Match {
     const action = this.one(['set', 'rcheck', 'update', 'remove'] as const);
     const timed = action === 'rcheck' || action === 'update';
     const seconds = timed ? this.maybe(() => 1 + this.below(60)) : undefined;

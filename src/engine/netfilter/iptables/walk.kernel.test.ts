@@ -175,8 +175,12 @@ function anyPacket(random: RandomRules): RulePacket {
   }
 }
 
-/** The first of its connection, as tracking takes it; dropped before it is confirmed, it stays the first. */
-function newPacket(random: RandomRules): RulePacket {
+/**
+ * The first of its connection, as tracking takes it: dropped before it is confirmed, it stays the first. Or an answer
+ * to nothing, which is invalid.
+ */
+function trackedPacket(random: RandomRules): RulePacket {
+  if (random.below(4) === 0) return outgoing(random, { protocol: 6, tcpFlags: 0x12, srcPort: random.port(), dstPort: random.port() });
   const ports = { srcPort: random.port(), dstPort: random.port() };
   const udp = random.below(2) === 0;
   const packet = outgoing(random, { protocol: udp ? 17 : 6, ...ports, tcpFlags: udp ? undefined : 0x02 });
@@ -188,19 +192,34 @@ function newPacket(random: RandomRules): RulePacket {
   return { ...packet, conntrack };
 }
 
+/** Only lists of addresses seen, asked and changed in every way. */
+function recentTable(seed: number): TableRules {
+  const random = new RandomRules(seed, 'ip');
+  const rules = Array.from({ length: 30 }, (): Rule => {
+    const network = { value: { address: random.address(), length: [28, 30, 32][random.below(3)] ?? 32 }, negated: false };
+    return { source: random.below(2) === 0 ? network : undefined, matches: [random.recent()], target: undefined };
+  });
+  return { table: 'filter', chains: [{ name: 'OUTPUT', policy: 'ACCEPT', rules }] };
+}
+
+function compare(table: TableRules, seed: number, packetOfKind: (random: RandomRules) => RulePacket): void {
+  const rules = saveTables([table]);
+  const random = new RandomRules(seed, 'ip');
+  const sets = setsOf(random);
+  const packets = Array.from({ length: 60 }, () => packetOfKind(random));
+  const kernel = countedByKernel(rules, sets, packets);
+  expect(countedHere(rules, sets, packets)).toEqual(kernel);
+  expect(kernel.filter((line) => line.startsWith('[') && !line.startsWith('[0:0]')).length).toBeGreaterThan(0);
+}
+
+const SEEDS = Array.from({ length: 12 }, (_, seed) => seed);
+
 describe('counters of this kernel after packets', () => {
-  for (const conntrack of [false, true]) {
-    it.each(Array.from({ length: 12 }, (_, seed) => seed))(
-      `are those counted here, ${conntrack ? 'tracked' : 'untracked'}, seed %s`,
-      (seed) => {
-        const rules = saveTables([randomTable(seed, conntrack)]);
-        const random = new RandomRules(seed, 'ip');
-        const sets = setsOf(random);
-        const packets = Array.from({ length: 60 }, () => (conntrack ? newPacket(random) : anyPacket(random)));
-        const kernel = countedByKernel(rules, sets, packets);
-        expect(countedHere(rules, sets, packets)).toEqual(kernel);
-        expect(kernel.filter((line) => line.startsWith('[') && !line.startsWith('[0:0]')).length).toBeGreaterThan(0);
-      },
-    );
-  }
+  it.each(SEEDS)('are those counted here, without connection tracking, seed %s', (seed) =>
+    compare(randomTable(seed, false), seed, anyPacket),
+  );
+  it.each(SEEDS)('are those counted here, with connection tracking, seed %s', (seed) =>
+    compare(randomTable(seed, true), seed, trackedPacket),
+  );
+  it.each(SEEDS)('are those counted here, of recent lists, seed %s', (seed) => compare(recentTable(seed), seed, anyPacket));
 });
