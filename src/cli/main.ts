@@ -165,10 +165,11 @@ function state(args: Arguments): void {
   const view = world.inspect(world.namespaceOf(ref) ?? ref);
   if (!view)
     throw new UsageError(`state: --in: there is no namespace for ${JSON.stringify(ref)}; write pod/NAMESPACE/NAME, node/NAME or external`);
+  const chains = world.ruleChains(view.id).flatMap((chain) => world.ruleChain(view.id, chain) ?? []);
   out(
     args.options.has('json')
-      ? JSON.stringify(stateJson(view))
-      : Object.entries(stateText(view))
+      ? JSON.stringify(stateJson(view, chains))
+      : Object.entries(stateText(view, chains))
           .map(([title, lines]) => `# ${title}\n${lines.length > 0 ? lines.join('\n') : '(none)'}`)
           .join('\n\n'),
   );

@@ -1,6 +1,6 @@
 import { formatCidr, formatIp, formatMac, type IpAddress } from '../protocol/address.ts';
 import type { ConntrackTuple } from '../protocol/event.ts';
-import type { NetnsView } from '../protocol/view.ts';
+import type { NetnsView, RuleChainView } from '../protocol/view.ts';
 
 const ipOrNull = (address: IpAddress | undefined): string | null => (address === undefined ? null : formatIp(address));
 
@@ -13,7 +13,7 @@ const tuple = (t: ConntrackTuple): object => ({
 });
 
 /** The tables of a namespace as JSON: formatted addresses, `null` for what an entry does not have. */
-export function stateJson(view: NetnsView): object {
+export function stateJson(view: NetnsView, chains: readonly RuleChainView[]): object {
   return {
     namespace: view.id,
     devices: view.devices.map((d) => ({
@@ -46,7 +46,9 @@ export function stateJson(view: NetnsView): object {
       state: n.state,
     })),
     fdb: view.fdb.map((f) => ({ bridge: f.bridge, mac: formatMac(f.mac), port: f.port, local: f.local })),
-    rules: [],
+    rules: chains.flatMap(({ framework, family, table, name, rules }) =>
+      rules.map(({ text, packets, bytes }, i) => ({ framework, family, table, chain: name, number: i + 1, text, packets, bytes })),
+    ),
     conntrack: view.conntrack.map((c) => ({
       original: tuple(c.original),
       reply: tuple(c.reply),

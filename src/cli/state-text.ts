@@ -1,9 +1,9 @@
 import { conntrackText, routeText } from '../explain/table-text.ts';
 import { formatCidr, formatIp, formatMac } from '../protocol/address.ts';
-import type { NetnsView } from '../protocol/view.ts';
+import type { NetnsView, RuleChainView } from '../protocol/view.ts';
 
 /** The tables of a namespace as lines, close to what `ip`, `bridge`, `conntrack`, `ss` and `sysctl` print. */
-export function stateText(view: NetnsView): Record<string, string[]> {
+export function stateText(view: NetnsView, chains: readonly RuleChainView[]): Record<string, string[]> {
   return {
     namespace: [view.id],
     devices: view.devices.map(
@@ -16,7 +16,9 @@ export function stateText(view: NetnsView): Record<string, string[]> {
       (n) => `${formatIp(n.address)} dev ${n.device}${n.mac === undefined ? '' : ` lladdr ${formatMac(n.mac)}`} ${n.state}`,
     ),
     fdb: view.fdb.map((f) => `${formatMac(f.mac)} dev ${f.port} master ${f.bridge}${f.local ? ' permanent' : ''}`),
-    rules: [],
+    rules: chains.flatMap(({ framework, family, table, name, rules }) =>
+      rules.map(({ text }) => (framework === 'iptables' ? `${table}: ${text}` : `${family} ${table} ${name}: ${text}`)),
+    ),
     conntrack: view.conntrack.map(conntrackText),
     sockets: view.sockets.map(
       (s) =>

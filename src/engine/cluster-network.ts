@@ -267,6 +267,14 @@ export class ClusterNetwork {
         asleep: 0,
       };
       if (this.small) node.rules.write();
+      // kube-proxy tells load balancers whether this node has an endpoint (pkg/proxy/healthcheck/service_health.go).
+      for (const { spec } of this.plan.serviceObjects) {
+        const port = spec?.healthCheckNodePort;
+        if (port)
+          stack.serve('kube-proxy', 'tcp', port, undefined, () =>
+            node.rules.hasLocalEndpoint(port) ? '200 OK' : '503 Service Unavailable',
+          );
+      }
       this.nodes.set(plan.name, node);
       this.wakePodsOf(node);
       return node;

@@ -9,7 +9,6 @@ import type { ClusterPlan, NodePlan } from './control-plane/plan.ts';
 import { NamespaceRules } from './ip/namespace-rules.ts';
 import type { Netns } from './ip/netns.ts';
 import type { ConntrackCleanup } from './kube-proxy/conntrack-cleanup.ts';
-import type { HealthCheck } from './kube-proxy/health-check.ts';
 import { IptablesProxier, type IptablesSync } from './kube-proxy/iptables/proxier.ts';
 import type { ProxyChanges, ProxyConfig, ProxyNode } from './kube-proxy/model.ts';
 import { NftablesProxier } from './kube-proxy/nftables/proxier.ts';
@@ -88,10 +87,10 @@ export class NodeRules {
     this.rules.changed();
   }
 
-  /** Health check node ports that kube-proxy answers on, with how many ready endpoints this node has. */
-  healthChecks(): readonly HealthCheck[] {
+  /** Whether the Service of a health check node port has a ready endpoint on this node. */
+  hasLocalEndpoint(healthCheckNodePort: number): boolean {
     this.write();
-    return this.proxier?.healthChecks() ?? [];
+    return this.proxier?.healthChecks().some(({ port, localEndpoints }) => port === healthCheckNodePort && localEndpoints > 0) ?? false;
   }
 
   private startProxier(): void {

@@ -176,3 +176,81 @@ describe('kube-proxy is restarted in another mode', () => {
     expect(world.apply({ type: 'setProxyMode', mode: 'ipvs' })).toMatchObject({ accepted: false });
   });
 });
+
+describe('conntrack and Services', () => {
+  const DNS = `
+apiVersion: hoplab.dev/v1
+kind: Scenario
+metadata: { name: dns }
+spec: { seed: 3 }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: client }
+spec: { nodeName: worker-1, containers: [{ name: app, image: busybox }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: a, labels: { app: dns } }
+spec: { nodeName: worker-2, containers: [{ name: named, image: bind9, ports: [{ containerPort: 53, protocol: UDP }] }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: b }
+spec: { nodeName: worker-2, containers: [{ name: named, image: bind9, ports: [{ containerPort: 53, protocol: UDP }] }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: dns }
+spec: { clusterIP: 10.96.0.53, selector: { app: dns }, ports: [{ name: dns, port: 53, protocol: UDP }] }
+`;
+
+  it.each(MODES)(
+    'a UDP entry to an endpoint that is gone is deleted by kube-proxy in %s mode, so that the next query finds the new one',
+    (mode) => {
+      const world = worldOf(DNS, mode);
+      expect(send(world, CLIENT, '10.96.0.53:53', 'udp')).toMatchObject({ kind: 'connected', endpoint: '10.244.2.2:53' });
+      const pinned = (): string[] =>
+        (world.inspect('node/worker-1')?.conntrack ?? [])
+          .filter((c) => formatIp(c.original.dst) === '10.96.0.53')
+          .map((c) => formatIp(c.reply.src));
+      expect(pinned()).toEqual(['10.244.2.2']);
+      const slice = {
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice' as const,
+        metadata: { name: 'other', namespace: 'default', labels: { 'kubernetes.io/service-name': 'dns' } },
+        addressType: 'IPv4' as const,
+        ports: [{ name: 'dns', protocol: 'UDP' as const, port: 53 }],
+        endpoints: [{ addresses: ['10.244.2.3'], nodeName: 'worker-2' }],
+      };
+      const old = world.network.plan.endpointSlices.find((s) => s.metadata?.labels?.['kubernetes.io/service-name'] === 'dns');
+      world.network.updateServices('worker-1', { endpointSlices: [slice], removedEndpointSlices: [`default/${old?.metadata?.name}`] });
+      expect(pinned()).toEqual([]);
+      expect(send(world, CLIENT, '10.96.0.53:53', 'udp')).toMatchObject({ kind: 'connected', endpoint: '10.244.2.3:53' });
+    },
+  );
+
+  it('a full table drops new connections, and says so', () => {
+    const world = worldOf('clusterip.yaml');
+    send(world, CLIENT, 'http://10.96.0.20/');
+    world.apply({ type: 'setSysctl', netns: 'node/worker-1', key: 'net.netfilter.nf_conntrack_max', value: '1' });
+    expect(send(world, CLIENT, 'http://10.96.0.20/')).toMatchObject({
+      kind: 'timeout',
+      lost: { netns: 'node/worker-1', reason: 'conntrackFull' },
+    });
+  });
+
+  it('an ICMP error about a translated connection comes from the address that the client asked for', () => {
+    // Nothing listens on the endpoint's port.
+    const udp = DNS.replace('{ containerPort: 53, protocol: UDP }', '{ containerPort: 54, protocol: UDP }');
+    const { kind, events } = send(worldOf(udp), CLIENT, '10.96.0.53:53', 'udp');
+    expect(kind).toBe('refused');
+    const error = ofType(events, 'deliver', CLIENT).find(
+      ({ frame }) => frame?.payload.type === 'ipv4' && frame.payload.payload.type === 'icmp',
+    )?.frame?.payload;
+    expect(error?.type === 'ipv4' && formatIp(error.src)).toBe('10.96.0.53');
+    expect(error?.type === 'ipv4' && error.payload.type === 'icmp' && error.payload.quote && formatIp(error.payload.quote.dst)).toBe(
+      '10.96.0.53',
+    );
+  });
+});

@@ -10,11 +10,15 @@ export const DNS_PORT = 53;
 /** How long a process thinks before it answers. */
 const THINK_NS = 100_000;
 
+/** The status line that a server answers with at present, such as `200 OK`. */
+export type HttpStatus = () => string;
+const OK: HttpStatus = () => '200 OK';
+
 /**
  * What a container serves on a TCP port: a small HTTP/1.1 server (RFC 9112) that says who it is and
  * whom it saw; what is not HTTP it sends back. It closes when the client has.
  */
-export function tcpServer(netns: Netns, process: string): TcpHandler {
+export function tcpServer(netns: Netns, process: string, status: HttpStatus = OK): TcpHandler {
   let received = '';
   return {
     opened: (connection) => noteEndpoint(netns, connection),
@@ -24,7 +28,7 @@ export function tcpServer(netns: Netns, process: string): TcpHandler {
       if (/^[A-Z]+ /.test(received) && end < 0) return;
       const request = received;
       received = '';
-      netns.lab.sim.post(THINK_NS, answer, { netns, connection, process, request }, undefined);
+      netns.lab.sim.post(THINK_NS, answer, { netns, connection, process, request, status: status() }, undefined);
     },
     ended: (connection) => netns.lab.sim.post(THINK_NS, closeConnection, connection, undefined),
   };
@@ -35,8 +39,8 @@ function noteEndpoint(netns: Netns, connection: TcpConnection): void {
   if (note) note.endpoint = endpointText(connection.localAddress, connection.localPort);
 }
 
-function answer(task: { netns: Netns; connection: TcpConnection; process: string; request: string }): void {
-  const { netns, connection, process, request } = task;
+function answer(task: { netns: Netns; connection: TcpConnection; process: string; request: string; status: string }): void {
+  const { netns, connection, process, request, status } = task;
   const http = /^[A-Z]+ \S+ HTTP\/1\.[01]\r\n/.test(request);
   if (!http) {
     connection.cause = noteProcess(
@@ -51,8 +55,8 @@ function answer(task: { netns: Netns; connection: TcpConnection; process: string
     return;
   }
   const body = `served by ${process} in ${netns.id}, for ${endpointText(connection.remoteAddress, connection.remotePort)}\n`;
-  connection.cause = noteProcess(netns, process, 'answered HTTP/1.1 200 OK', connection.cause, connection.flow, connection.direction);
-  connection.send(`HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  connection.cause = noteProcess(netns, process, `answered HTTP/1.1 ${status}`, connection.cause, connection.flow, connection.direction);
+  connection.send(`HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
 }
 
 function closeConnection(connection: TcpConnection): void {

@@ -3,7 +3,7 @@ import type { Netns } from '../ip/netns.ts';
 import { PingLayer } from '../socket/ping.ts';
 import { TcpLayer } from '../socket/tcp.ts';
 import { UdpLayer } from '../socket/udp.ts';
-import { tcpServer, udpServer } from './server.ts';
+import { type HttpStatus, tcpServer, udpServer } from './server.ts';
 
 /** The sockets of one namespace, and the processes that use them. */
 export class Stack {
@@ -22,10 +22,10 @@ export class Stack {
   }
 
   /** Lets a process serve a port; returns what is wrong when another process holds it. */
-  serve(process: string, protocol: 'tcp' | 'udp', port: number, address: Ipv4 = ANY_V4): string | undefined {
+  serve(process: string, protocol: 'tcp' | 'udp', port: number, address: Ipv4 = ANY_V4, status?: HttpStatus): string | undefined {
     const holder =
       protocol === 'tcp'
-        ? this.tcp.listen(address, port, process, () => tcpServer(this.netns, process))
+        ? this.tcp.listen(address, port, process, () => tcpServer(this.netns, process, status))
         : this.udp.bind(address, port, process, udpServer(this.udp, this.netns, process, this.dnsAddress));
     if (!holder) return undefined;
     this.netns.lab.recorder.fact('bindFailed', this.netns.id, undefined, {
