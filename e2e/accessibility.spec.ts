@@ -1,6 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
-import { test } from './lab-page.ts';
+import { scenario, test } from './lab-page.ts';
 
 /** What axe finds, in words: rule, and where. */
 async function violations(page: Page): Promise<string[]> {
@@ -28,6 +28,26 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await page.getByTestId(tab).click();
         expect(await violations(page)).toEqual([]);
       }
+    });
+
+    test('the rule walk, rules and Services are accessible', async ({ lab, page }) => {
+      await lab.open();
+      await lab.apply(scenario('clusterip'));
+      await lab.closeDialog();
+      await lab.sendAndSkip();
+      await page.keyboard.press('Home');
+      await page.keyboard.press('n');
+      await expect(page.getByTestId('walk')).toBeVisible();
+      expect(await violations(page)).toEqual([]);
+      await page.keyboard.press('n');
+      await page.keyboard.press('s');
+      await lab.onCanvas('svc/default/web').click();
+      await expect(page.getByTestId('service-inspector')).toBeVisible();
+      expect(await violations(page)).toEqual([]);
+      await lab.onCanvas('node/worker-1#rules').click();
+      await page.getByTestId('rules-chain').filter({ hasText: 'KUBE-POSTROUTING' }).click();
+      await expect(page.getByTestId('rules-rule').first()).toBeVisible();
+      expect(await violations(page)).toEqual([]);
     });
 
     test('dialogs are accessible', async ({ lab, page }) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
 
 /** The lab's page as a person knows it. Everything waits for the page to say that it is idle; nothing sleeps. */
@@ -124,3 +125,6 @@ spec:
       ports:
         - containerPort: 80
 `;
+
+/** One of the scenarios that come with the project. */
+export const scenario = (name: string): string => readFileSync(new URL(`../public/scenarios/${name}.yaml`, import.meta.url), 'utf8');

@@ -44,7 +44,7 @@ export function WalkRowView({ row, isCurrent, ahead, tabStop, onSeek, onToggle }
         {row.kind === 'folded' ? (
           <>
             <code className="row-text">{withoutChain(row.text)}</code>
-            <span className="row-result">{row.why || 'no match'}</span>
+            <span className={row.why.startsWith('drawn') ? 'row-more' : 'row-result'}>{row.why || 'no match'}</span>
           </>
         ) : (
           <span>{row.text}</span>

@@ -79,6 +79,13 @@ describe('rowsOf', () => {
     expect(shortFolds(rows).map((frame) => frame.chain)).not.toContain('KUBE-SERVICES');
   });
 
+  it('counts the rest of a chain as soon as the chain is known', () => {
+    const text = { rules: ['-A X -j Y'], total: 1 };
+    const known = rowsOf(events, first, { ...closed, texts: () => text });
+    expect(rows.filter((r) => r.kind === 'fold' && r.count === undefined).length).toBeGreaterThan(0);
+    expect(known.filter((r) => r.kind === 'fold' && r.count === undefined)).toEqual([]);
+  });
+
   it('says of a later packet that the nat table is not asked', () => {
     const later = rowsOf(events, back, closed);
     expect(later.map((r) => r.kind)).toEqual(['hook', 'conntrack', 'natSkipped', 'hook', 'nat']);

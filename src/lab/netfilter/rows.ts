@@ -127,8 +127,13 @@ function pushFrame(
     const end = entry.kind === 'end';
     const key = `fold-${index}-${depth}-${entry.from}`;
     const fold: Fold = { key, frame, from: entry.from, to: end ? undefined : entry.to };
-    const count = end ? entry.count : entry.to - entry.from + 1;
     const texts = opened.texts(frame);
+    const rest = texts === undefined || texts === 'gone' ? undefined : Math.max(0, texts.total - entry.from + 1);
+    const count = end ? (entry.count ?? rest) : entry.to - entry.from + 1;
+    if (count === 0) {
+      if (entry.from === 1) rows.push({ kind: 'note', key, index: at, depth, text: 'no rules' });
+      continue;
+    }
     const open = opened.folds.has(key);
     // A short run says more than its fold would.
     const plain = isShort(count) && texts !== undefined && texts !== 'gone';
@@ -140,9 +145,9 @@ function pushFrame(
 const SHORT = 3;
 const isShort = (count: number | undefined): boolean => count !== undefined && count <= SHORT;
 
-/** Chains whose unmatched rules are to be seen without asking. */
+/** Chains whose unmatched rules are to be seen, or at least counted, without asking. */
 export const shortFolds = (rows: readonly WalkRow[]): readonly ChainFrame[] =>
-  rows.flatMap((row) => (row.kind === 'fold' && isShort(row.count) ? [row.fold.frame] : []));
+  rows.flatMap((row) => (row.kind === 'fold' && (row.count === undefined || isShort(row.count)) ? [row.fold.frame] : []));
 
 function pushFolded(
   rows: WalkRow[],
@@ -163,8 +168,7 @@ function pushFolded(
       const why = packet && fold.frame.framework === 'iptables' ? whyNoMatch(text, packet) : '';
       rows.push({ ...base, kind: 'folded', key: `${fold.key}-${number}`, number, text, why });
     }
-    if (to < fold.from) missing = 'none: the chain ends here';
-    else if (to > texts.rules.length) missing = `rules ${Math.max(fold.from, texts.rules.length + 1)} to ${to} are not listed`;
+    if (to > texts.rules.length) missing = `rules ${Math.max(fold.from, texts.rules.length + 1)} to ${to} are not listed`;
   }
   if (missing !== undefined) rows.push({ ...base, kind: 'note', key: `${fold.key}-note`, text: missing });
 }
