@@ -24,6 +24,7 @@ export interface IpSetOptions {
   /** Printed as given; the real one grows with the set. */
   readonly hashSize: number;
   readonly maxElements: number;
+  readonly bucketSize: number;
   /** hash:ip: addresses are cut to this many bits. */
   readonly netmask: number | undefined;
   /** bitmap:port: first and last port. */
@@ -40,6 +41,7 @@ export const IP_SET_DEFAULTS: IpSetOptions = {
   family: 'inet',
   hashSize: 1024,
   maxElements: 65536,
+  bucketSize: 12,
   netmask: undefined,
   range: { first: 0, last: 65535 },
   size: 8,
