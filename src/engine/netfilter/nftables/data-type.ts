@@ -91,14 +91,16 @@ const UNITS = [
 
 /** `1h1m1s`, as set timeouts are written; fractions of a second as milliseconds. */
 export function formatDuration(seconds: number): string {
-  let rest = Math.floor(seconds);
+  // A tenth of a nanosecond makes up for what binary fractions lack.
+  const total = Math.floor(seconds * 1000 + 1e-7);
+  let rest = Math.floor(total / 1000);
   let text = '';
   for (const [unit, size] of UNITS) {
     const n = Math.floor(rest / size);
     if (n > 0) text += `${n}${unit}`;
     rest -= n * size;
   }
-  const milliseconds = Math.round((seconds - Math.floor(seconds)) * 1000);
+  const milliseconds = total % 1000;
   if (milliseconds > 0) text += `${milliseconds}ms`;
   return text === '' ? '0s' : text;
 }

@@ -23,6 +23,8 @@ export interface ElementStore<T> {
   lookup(key: readonly Atom[]): Stored<T> | undefined;
   /** The element with this very key or interval. */
   get(key: Value): Stored<T> | undefined;
+  /** The element that a deletion of this key means. */
+  named(key: Value): Stored<T> | undefined;
   /** An element that the kernel would not let stand beside this one. */
   conflict(key: Value): Stored<T> | undefined;
   add(stored: Stored<T>): void;
@@ -52,6 +54,10 @@ abstract class Store<T> implements ElementStore<T> {
 
   get(key: Value): Stored<T> | undefined {
     return this.all.get(valueId(key));
+  }
+
+  named(key: Value): Stored<T> | undefined {
+    return this.get(key);
   }
 
   add(stored: Stored<T>): void {
@@ -145,6 +151,11 @@ class TupleStore<T> extends Store<T> {
       }
     }
     return found ?? this.any;
+  }
+
+  /** nft_pipapo_deactivate: whichever element the first key is in. */
+  override named(key: Value): Stored<T> | undefined {
+    return key.type === 'any' ? this.any : this.lookup(partsOf(key).map((part) => boundsOf(part).first));
   }
 
   /** nft_pipapo_insert: neither the first nor the last key of the new element may be in an old one. */

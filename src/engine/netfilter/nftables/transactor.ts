@@ -26,6 +26,8 @@ export class Transactor {
   private readonly tables: Map<string, TableState>;
   private readonly nowNs: number;
   private readonly undoing: (() => void)[] = [];
+  /** Sets made by this transaction. */
+  private readonly made = new Set<SetState>();
 
   constructor(tables: Map<string, TableState>, nowNs: number) {
     this.tables = tables;
@@ -196,7 +198,7 @@ export class Transactor {
       chain.rules.pop();
       bind(chain, rule, -1);
     });
-    this.limitGrowth(table, rule);
+    this.makeDynamic(table, rule);
     if (!mayStand(rule, chain)) return this.reallyWrong(table, UNSUPPORTED);
     for (const target of leadsTo(rule, table)) {
       const reached = this.reach(chain.reach, target);
@@ -205,11 +207,15 @@ export class Transactor {
     return undefined;
   }
 
-  private limitGrowth(table: TableState, rule: Rule): void {
+  /** A set that rules add to has a size; one made together with such a rule is declared `dynamic` by nft. */
+  private makeDynamic(table: TableState, rule: Rule): void {
     for (const statement of rule.statements) {
       const set = statement.type === 'setUpdate' ? table.sets.get(statement.set) : undefined;
-      if (set === undefined || set.definition.size !== undefined) continue;
-      this.redefine(set, { ...set.definition, size: DYNAMIC_SET_SIZE });
+      if (set === undefined) continue;
+      const { flags, size } = set.definition;
+      const declared = this.made.has(set) && !flags.includes('dynamic') ? ([...flags, 'dynamic'] as const) : flags;
+      if (declared !== flags || size === undefined)
+        this.redefine(set, { ...set.definition, flags: declared, size: size ?? DYNAMIC_SET_SIZE });
     }
   }
 
@@ -245,6 +251,7 @@ export class Transactor {
       if (problem !== undefined) return problem;
       set = new SetState(table, complete);
       table.sets.set(name, set);
+      this.made.add(set);
       this.undoing.push(() => table.sets.delete(name));
     }
     for (const element of definition.elements) {
@@ -327,7 +334,7 @@ export class Transactor {
   }
 
   private deleteElement(set: SetState, element: Element): CommandProblem | undefined {
-    const there = set.store.get(element.key);
+    const there = set.store.named(element.key);
     if (there === undefined || there.expiresNs <= this.nowNs) return 'No such file or directory';
     this.take(set, there);
     return undefined;
@@ -393,5 +400,4 @@ function withImpliedFlags(definition: SetDefinition): SetDefinition {
 }
 
 /** What two definitions must agree in to be of the same set. */
-const shapeOf = ({ key, data, flags }: SetDefinition): string =>
-  JSON.stringify([key, data ?? null, flags.filter((flag) => flag !== 'timeout').toSorted()]);
+const shapeOf = ({ key, data, flags }: SetDefinition): string => JSON.stringify([key, data ?? null, flags.toSorted()]);
