@@ -50,6 +50,11 @@ describe('a rule that matched', () => {
     expect(sentence(event('rule', rule({ draw }))).title).toContain('drew 2 of 0 to 3: a chance of 1/4 (25 %)');
   });
 
+  it('does not call it a draw where there is only one way', () => {
+    const draw = { probability: 1, pick: { of: 1, chosen: 0 } };
+    expect(sentence(event('rule', rule({ draw }))).title).toContain('only one to choose');
+  });
+
   it.each([
     ['drop', 'the packet is dropped', 'drop'],
     ['reject icmp-port-unreachable', 'the packet is refused (icmp-port-unreachable)', 'drop'],

@@ -133,6 +133,7 @@ export function actionText(data: RuleMatch): string {
 /** The draw of a rule in words; empty where nothing was drawn. */
 export function drawText({ draw }: RuleMatch): string {
   if (!draw) return '';
+  if (draw.pick?.of === 1) return 'nothing to draw: there is only one to choose';
   if (draw.pick) return `drew ${draw.pick.chosen} of 0 to ${draw.pick.of - 1}: a chance of ${probabilityText(draw.probability)}`;
   return `drawn: a chance of ${probabilityText(draw.probability)}, and it came out`;
 }

@@ -261,7 +261,7 @@ function hookPassed(data: HookPassed, frame: Frame | undefined): Sentence {
     ? {
         title:
           data.hook === 'PREROUTING'
-            ? 'br_netfilter shows the frame to the hook PREROUTING before the bridge decides: bridge-nf-call-iptables is 1'
+            ? 'br_netfilter shows the frame to the hook PREROUTING before the bridge decides (bridge-nf-call-iptables is 1)'
             : `Passes the netfilter hook ${data.hook}, though only switched: bridge-nf-call-iptables is 1`,
         detail,
         kind: 'l2',

@@ -47,6 +47,18 @@ describe('motionsOf', () => {
     }
   });
 
+  it('leaves no place before rules and connection tracking are done with it there', () => {
+    const bySeq = new Map(events.map((e, i) => [e.seq, { e, i }]));
+    let held = 0;
+    for (const motion of all) {
+      const cause = bySeq.get(events[motion.index]?.cause ?? 0);
+      if (!cause || !['conntrack', 'chain', 'nat'].includes(cause.e.type)) continue;
+      held++;
+      expect(motion.depart).toBeGreaterThanOrEqual(axis.positionOf(cause.i) - 1e-9);
+    }
+    expect(held).toBeGreaterThan(5);
+  });
+
   it('tells ARP from TCP', () => {
     expect(new Set(all.map((m) => m.kind))).toEqual(new Set(['arp', 'tcp']));
   });

@@ -74,7 +74,12 @@ interface Anchor {
   readonly place: Place;
   readonly position: number;
   readonly event: LabEvent;
+  /** What rules and connection tracking did to it there went on until here; it leaves no earlier. */
+  readonly heldUntil?: number;
 }
+
+/** What happens to a packet without moving it. */
+const HOLDS: ReadonlySet<LabEvent['type']> = new Set(['conntrack', 'rule', 'chain', 'nat']);
 
 /**
  * Every motion of a recording, built as events arrive. What is in motion at a position is found in
@@ -134,7 +139,9 @@ export class Motions {
       return;
     }
     if (!at) {
-      this.anchors.push(before);
+      const held = before && before.event.packet === event.packet && HOLDS.has(event.type) ? { ...before, heldUntil: end } : before;
+      this.anchors.push(held);
+      if (held !== before && held) this.anchorOfPacket.set(`${event.packet}|${event.netns}`, held);
       return;
     }
     const anchor: Anchor = { place: at, position: end, event };
@@ -148,7 +155,7 @@ export class Motions {
     this.add({
       index,
       start,
-      depart: Math.max(start, end - (before?.event.type === 'queued' ? 1 : travel)),
+      depart: Math.max(start, before?.heldUntil ?? start, end - (before?.event.type === 'queued' ? 1 : travel)),
       end,
       from: before?.place ?? at,
       to: at,
