@@ -49,7 +49,8 @@ export function matchText(family: IptablesFamily, match: Match): string {
       return ` -m limit --limit ${rate}/${unitName}${match.burst === DEFAULT_LIMIT_BURST ? '' : ` --limit-burst ${match.burst}`}`;
     }
     case 'nfacct':
-      return ` -m nfacct --nfacct-name ${match.name}`;
+      // Two blanks: extensions/libxt_nfacct.c prints one, and the name with another.
+      return ` -m nfacct --nfacct-name  ${match.name}`;
   }
 }
 

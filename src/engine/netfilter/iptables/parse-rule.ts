@@ -1,10 +1,10 @@
 import type { Cidr } from '../../../protocol/address.ts';
+import type { MatchReader } from './match-reader.ts';
 import type { IptablesFamily, Match, Negatable, Rule, Target } from './model.ts';
 import { protocolName, protocolNumber } from './names.ts';
-import type { MatchReader } from './parse-match.ts';
 import { matchReader } from './parse-match.ts';
-import type { TargetReader } from './parse-target.ts';
 import { targetReader } from './parse-target.ts';
+import type { TargetReader } from './target-reader.ts';
 import type { Words } from './words.ts';
 import { network, numberOption, Refusal } from './words.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { IptablesFamily, TableName } from './model.ts';
-import { parseTables } from './parse.ts';
+import { parseRule, parseTables } from './parse.ts';
 import recorded from './recorded-rules.json' with { type: 'json' };
 import { ruleText, saveTables } from './save.ts';
 import { IptablesTables } from './table.ts';
@@ -84,6 +84,14 @@ COMMIT
 # Completed on Wed Nov 25 10:00:00 2026
 `,
     );
+  });
+
+  it('prints the blank too many before the name of an nfacct object', () => {
+    const line = '-A INPUT -m conntrack --ctstate INVALID -m nfacct --nfacct-name ct_state_invalid_dropped_pkts -j DROP';
+    const parsed = parseRule(line);
+    expect(parsed.ok && parsed.value.rules.map((rule) => ruleText('ip', 'INPUT', rule))).toEqual([
+      line.replace('--nfacct-name ', '--nfacct-name  '),
+    ]);
   });
 
   it('prints nothing of tables that nobody has written into', () => {
