@@ -112,14 +112,6 @@ export class IpSet {
     return this.members.values();
   }
 
-  get count(): number {
-    return this.members.size;
-  }
-
-  has(element: IpSetElement): boolean {
-    return this.members.has(this.key(this.normal(element)));
-  }
-
   /** An element that is there already is replaced only in its comment; false then. */
   add(element: IpSetElement): Result<boolean, string> {
     const normal = this.normal(element);
