@@ -58,6 +58,7 @@ const MAY_IMPORT = {
   'engine/kernel-recordings': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/cni', 'engine/world.ts'] },
 
   explain: { from: VOCABULARY },
+  'linux-lab': { from: VOCABULARY },
   scenario: { from: [...VOCABULARY, 'engine/k8s', 'engine/control-plane'], packages: ['yaml', 'zod', 'fflate'] },
   worker: { from: [...VOCABULARY, 'engine/index.ts', 'scenario'] },
   widgets: { from: ['base'], packages: REACT },
@@ -69,7 +70,7 @@ const MAY_IMPORT = {
     from: ['lab'],
     packages: ['react', 'react-dom', '@fontsource-variable/source-sans-3', '@fontsource-variable/jetbrains-mono'],
   },
-  cli: { from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario'], node: true },
+  cli: { from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario', 'linux-lab'], node: true },
 };
 
 /** What tests may import besides. */

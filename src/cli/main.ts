@@ -3,6 +3,7 @@ import { encodePcapng, type World } from '../engine/index.ts';
 import { packetText } from '../explain/packet-text.ts';
 import { outcomeText, sentence } from '../explain/sentence.ts';
 import { goldenLine, toStep } from '../explain/step.ts';
+import { linuxLabScript, NAMESPACES_MAX } from '../linux-lab/script.ts';
 import type { Input } from '../protocol/engine.ts';
 import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
 import { encodeLink } from '../scenario/encode-link.ts';
@@ -28,6 +29,7 @@ const COMMANDS = {
   outcomes: { ...PROBE, json: 'flag' },
   rules: { manifests: 'values', node: 'value', as: 'value', mode: 'value', seed: 'value', cases: 'value' },
   evaluate: { OPERAND: 'operand' },
+  'linux-lab': { manifests: 'values', mode: 'value', seed: 'value' },
   state: { manifests: 'values', in: 'value', json: 'flag', seed: 'value', mode: 'value' },
   pcap: { ...PROBE, at: 'value', out: 'value' },
   link: { manifests: 'values', base: 'value' },
@@ -40,6 +42,7 @@ const USAGE = `usage: hoplab COMMAND --manifests FILE...
   rules --cases CASES.json                                                      what kube-proxy compiles for recorded cases
   evaluate CASES.json                                                           what becomes of the flows of recorded cases
   state --manifests F --in REF [--json]
+  linux-lab --manifests F [--mode ...]                                          a bash script that builds the same network on Linux
   pcap  --manifests F --from REF --to TARGET --at NAMESPACE:DEVICE --out FILE.pcapng
   link  --manifests F [--base URL]
 REF: pod/NAMESPACE/NAME, node/NAME, external.  TARGET: host:port, an address, a URL, a REF with a port, or svc/NAMESPACE/NAME:PORT.`;
@@ -57,6 +60,7 @@ function main(argv: readonly string[]): number {
     if (args.command === 'trace') trace(args);
     else if (args.command === 'state') state(args);
     else if (args.command === 'outcomes') outcomes(args);
+    else if (args.command === 'linux-lab') linuxLab(args);
     else if (args.command === 'rules') out(rulesText(args));
     else if (args.command === 'evaluate') out(evaluateText(args));
     else if (args.command === 'pcap') pcap(args);
@@ -205,6 +209,12 @@ function pcap(args: Arguments): void {
     throw new UsageError(`pcap: --out: ${error instanceof Error ? error.message : String(error)}`);
   }
   note(`${seen.length} packets written to ${file}${seen[0] ? `; the first: ${packetText(seen[0].frame)}` : ''}`);
+}
+
+function linuxLab(args: Arguments): void {
+  const input = openWorld(args).linuxLabInput(NAMESPACES_MAX);
+  if (!input) throw new UsageError(`linux-lab: more than ${NAMESPACES_MAX} nodes and pods are too many for one machine; leave some out`);
+  process.stdout.write(linuxLabScript(input));
 }
 
 function link(args: Arguments): void {

@@ -29,6 +29,9 @@ const AWAKE_PODS_MAX = 1_000;
 const AWAKE_PODS_PER_NODE_MAX = 64;
 const SLICES_TIMES_NODES_MAX = 1_000;
 
+/** pkg/proxy/healthcheck/service_health.go: no endpoint on this node. */
+const UNHEALTHY = '503 Service Unavailable';
+
 export const UNDERLAY = 'external/underlay';
 export const ROUTER = 'external/router';
 export const CLIENT = 'external/client';
@@ -148,6 +151,18 @@ export class ClusterNetwork {
     const { rules } = this.wakeNode(plan);
     rules.write();
     return rules.rules;
+  }
+
+  /** What health check node ports answer at present that do not answer `200 OK`, by `NAMESPACE PORT`. */
+  healthStatuses(): Map<string, string> {
+    const statuses = new Map<string, string>();
+    for (const [name, { rules }] of this.nodes) {
+      for (const { spec } of this.plan.serviceObjects) {
+        const port = spec?.healthCheckNodePort;
+        if (port && !rules.hasLocalEndpoint(port)) statuses.set(`node/${name} ${port}`, UNHEALTHY);
+      }
+    }
+    return statuses;
   }
 
   /** Tells the kube-proxy of a node of Services or EndpointSlices that have changed. */
@@ -272,7 +287,7 @@ export class ClusterNetwork {
         const port = spec?.healthCheckNodePort;
         if (port)
           stack.serve('kube-proxy', 'tcp', port, undefined, () =>
-            node.rules.hasLocalEndpoint(port) ? '200 OK' : '503 Service Unavailable',
+            node.rules.hasLocalEndpoint(port) ? '200 OK' : UNHEALTHY,
           );
       }
       this.nodes.set(plan.name, node);

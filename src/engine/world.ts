@@ -1,4 +1,5 @@
-import { formatIp } from '../protocol/address.ts';
+import { formatIp, type Ipv4 } from '../protocol/address.ts';
+import type { LinuxLabInput } from '../protocol/linux-lab.ts';
 import type { Input, InputAnswer, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
 import type { FlowOutcome, LabEvent, ProxyMode } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
@@ -154,6 +155,29 @@ export class World {
 
   ruleChain(netns: string, chain: RuleChainName): RuleChainView | undefined {
     return this.rulesIn(netns)?.chain(chain);
+  }
+
+  /**
+   * What a Linux machine needs to be told to become this cluster, as it was before anything was sent; undefined
+   * when it has more than `namespacesMax` namespaces.
+   */
+  linuxLabInput(namespacesMax: number): LinuxLabInput | undefined {
+    const { plan } = this;
+    if (plan.nodes.length + plan.pods.length + this.topology().externals.length > namespacesMax) return undefined;
+    const network = new ClusterNetwork({ ...plan, proxy: { ...plan.proxy, mode: this.proxyMode } }, new LabContext(plan.seed));
+    for (const node of plan.nodes) network.netns(`node/${node.name}`);
+    for (const pod of plan.pods) network.netns(podId(pod));
+    const rules = plan.nodes.map(({ name }) => {
+      const own = network.rulesOf(name);
+      return [`node/${name}`, { iptables: own?.iptablesSave() ?? '', nftables: own?.nftListRuleset() ?? '' }] as const;
+    });
+    return {
+      topology: this.topology(),
+      namespaces: [...network.awake()].map((netns) => netns.view()),
+      rules: new Map(rules),
+      statuses: network.healthStatuses(),
+      dnsAnswer: formatIp(((Number(plan.serviceCidr.address) + 1) >>> 0) as Ipv4),
+    };
   }
 
   private rulesIn(netns: string): ReturnType<ClusterNetwork['rulesOf']> {

@@ -1,0 +1,327 @@
+import { formatIp } from '../protocol/address.ts';
+import type { NetnsView } from '../protocol/view.ts';
+import capturePy from './capture.py?raw';
+import { digest } from './device-names.ts';
+import type { LinuxLabInput } from '../protocol/linux-lab.ts';
+import listenPy from './listen.py?raw';
+import { type Cable, cablesOf, commandsOf, type NamespaceCommands } from './network.ts';
+import probePy from './probe.py?raw';
+import { sourcesOf, targetsOf } from './targets.ts';
+
+/** A namespace costs a process and some ten commands; more than these are no lab for one machine. */
+export const NAMESPACES_MAX = 400;
+
+/** A bash script that builds the scenario's network on a Linux machine, out of namespaces and the machine's own tools. */
+export function linuxLabScript(input: LinuxLabInput): string {
+  const commands = input.namespaces.map(commandsOf);
+  const cables = cablesOf(input.namespaces);
+  const rules = [...input.rules].filter(([, { iptables, nftables }]) => iptables !== '' || nftables !== '');
+  const usesIptables = rules.some(([, { iptables }]) => iptables !== '');
+  const usesNft = rules.some(([, { nftables }]) => nftables !== '');
+  const body = [
+    buildSection(input.namespaces, commands, cables),
+    ruleSection(rules),
+    listenSection(input),
+    probeSection(input),
+    COMMANDS,
+    heredocFunction('listen_py', listenPy),
+    heredocFunction('probe_py', probePy),
+    heredocFunction('capture_py', capturePy),
+    DISPATCH,
+  ].join('\n\n');
+  const tools = ['ip', 'nsenter', 'unshare', 'python3', ...(usesIptables ? ['iptables-restore', 'iptables-save'] : []), ...(usesNft ? ['nft'] : [])];
+  const name = `hoplab-${digest(body)}`;
+  return `${header(input, name, tools)}\n\n${body}\n`;
+}
+
+/** Inside single quotes of bash. */
+const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+const oneLine = (text: string): string => text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 200);
+
+function header({ topology }: LinuxLabInput, name: string, tools: readonly string[]): string {
+  return `#!/usr/bin/env bash
+# ${oneLine(topology.title)}
+#
+# The network of a Kubernetes cluster on one Linux machine: a network namespace for each node, each pod and each
+# machine outside, the cables between them, and the routes and rules that Kubernetes and its network plugin would set
+# up. Nothing outside of these namespaces is changed; "down" removes all of it.
+#
+#   $0 up                        builds it, and starts what the pods serve
+#   $0 probe FROM TO             tries one thing: connected, refused, unreachable, timeout, or http with its status
+#   $0 capture FROM TO           the same, and prints every frame that crossed any device
+#   $0 shell WHERE [COMMAND]     a shell, or one command, in a namespace
+#   $0 status                    what is there
+#   $0 down                      takes it away
+#
+# FROM and WHERE: pod/NAMESPACE/NAME, node/NAME or external. TO: host:port, an address (ping), a URL, or pod/..., node/...,
+# svc/NAMESPACE/NAME, external, each with :port if need be. Options after them: --proto tcp|udp|icmp|http, --timeout SECONDS.
+#
+# Run it as root, or without being root inside: unshare -Urn bash
+# Written by Hoplab from a scenario with ${topology.nodes.length} nodes, ${topology.pods.length} pods and kube-proxy in ${topology.proxyMode} mode.
+set -euo pipefail
+
+NAME=${name}
+STATE="\${TMPDIR:-/tmp}/$NAME-$(id -u)"
+PATH="$PATH:/usr/sbin:/sbin"
+declare -A PID=()
+
+say() { printf '%s\\n' "$*" >&2; }
+die() { say "$0: $*"; exit 2; }
+
+# Namespaces live as long as a sleeping process in them does. Its name says to which lab it belongs.
+hold() {
+  unshare --net bash -c 'exec -a "$0" sleep infinity' "$NAME $1" </dev/null >/dev/null 2>&1 &
+  PID[$1]=$!
+  disown
+  printf '%s\\t%s\\n' "$1" "\${PID[$1]}" >>"$STATE/namespaces"
+}
+in_ns() { nsenter --net="/proc/\${PID[$1]}/ns/net" "\${@:2}"; }
+ours() { [[ "$(tr '\\0' ' ' <"/proc/$1/cmdline" 2>/dev/null)" == "$NAME $2 "* ]]; }
+
+load() {
+  [[ -f "$STATE/namespaces" ]] || return 0
+  while IFS=$'\\t' read -r namespace pid; do PID[$namespace]=$pid; done <"$STATE/namespaces"
+}
+
+check() {
+  local missing=() tool
+  for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+  ((\${#missing[@]} == 0)) || die "missing: \${missing[*]}. On Debian and Ubuntu: apt-get install iproute2 util-linux python3 iptables nftables"
+  unshare --net true 2>/dev/null || die "this needs root, or the network namespace of your own that 'unshare -Urn bash' gives"
+}`;
+}
+
+const WHAT: Readonly<Record<NetnsView['kind'], string>> = {
+  node: "a node: the machine's own network namespace. The bridge is what the CNI bridge plugin makes for the first pod",
+  pod: 'a pod: its sandbox (pause) container holds the namespace; the kubelet has the CNI plugin put eth0 into it',
+  switch: 'the network between the nodes: a plain Ethernet switch',
+  router: 'the router to the outside: it knows the nodes and the addresses of load balancers, and no pods',
+  host: 'a machine outside of the cluster',
+};
+
+function buildSection(views: readonly NetnsView[], commands: readonly NamespaceCommands[], cables: readonly Cable[]): string {
+  const lines = ['build() {', '  # A network namespace for every machine and every pod.'];
+  for (const { id } of views) lines.push(`  hold ${quote(id)}`);
+  lines.push(
+    '  local own; own=$(readlink /proc/self/ns/net)',
+    '  for namespace in "${!PID[@]}"; do',
+    '    until [[ -r "/proc/${PID[$namespace]}/ns/net" && "$(readlink "/proc/${PID[$namespace]}/ns/net")" != "$own" ]]; do sleep 0.01; done',
+    '  done',
+    '',
+    '  # IPv6 stays out of it, and sysctls are as the lab has them.',
+  );
+  for (const { namespace, sysctls } of commands) {
+    lines.push(`  settings ${quote(namespace)} <<'END'`, 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1', ...sysctls, 'END');
+  }
+  const bridges = commands.filter((c) => c.bridges.length > 0);
+  if (bridges.length > 0) lines.push('', '  # Bridges: one on every node that has pods, and the switch between the nodes.');
+  for (const { namespace, bridges: list } of bridges) lines.push(batch(namespace, list));
+  lines.push('', "  # Cables: a pod's eth0 and its veth on the node; between machines, a network card and a port of the switch.");
+  for (const { a, b } of cables) {
+    const make = `ip link add ${a.device} address ${a.mac} type veth peer name ${b.device} address ${b.mac} netns`;
+    lines.push(`  in_ns ${quote(a.namespace)} ${make} "\${PID[${quote(b.namespace)}]}"`);
+  }
+  for (const [i, view] of views.entries()) {
+    const { namespace, devices } = commands[i] as NamespaceCommands;
+    lines.push('', `  # ${view.id}: ${WHAT[view.kind]}.`, batch(namespace, devices));
+  }
+  lines.push('', '  # Routes: to the pods of other nodes by those nodes (host-gateway), everything else by the router.');
+  for (const { namespace, routes } of commands) if (routes.length > 0) lines.push(batch(namespace, routes));
+  lines.push('}');
+  return lines.join('\n');
+}
+
+const batch = (namespace: string, lines: readonly string[]): string =>
+  [`  in_ns ${quote(namespace)} ip -batch - <<'END'`, ...lines, 'END'].join('\n');
+
+function ruleSection(rules: readonly (readonly [string, { readonly iptables: string; readonly nftables: string }])[]): string {
+  const lines = [
+    '# What kube-proxy writes for Services, and the network plugin for traffic that leaves the cluster. On a real node:',
+    '# iptables-save, or nft list table ip kube-proxy.',
+    'rules() {',
+    '  :',
+  ];
+  for (const [namespace, { iptables, nftables }] of rules) {
+    if (iptables !== '') lines.push(`  in_ns ${quote(namespace)} iptables-restore <<'END'`, iptables.trimEnd(), 'END');
+    if (nftables !== '') lines.push(`  in_ns ${quote(namespace)} nft -f - <<'END'`, nftables.trimEnd(), 'END');
+  }
+  lines.push('}');
+  return lines.join('\n');
+}
+
+/** Every socket that waits for clients, wherever the lab has one. */
+function listenSection({ namespaces, statuses, dnsAnswer }: LinuxLabInput): string {
+  const lines: string[] = [];
+  for (const view of namespaces) {
+    for (const { protocol, state, localAddress, localPort, process } of view.sockets) {
+      if (protocol === 'icmp' || (state !== 'LISTEN' && state !== 'UNCONN')) continue;
+      const status = statuses.get(`${view.id} ${localPort}`) ?? '200 OK';
+      lines.push([view.id, '@', protocol, formatIp(localAddress), localPort, status, oneLine(process)].join('\t'));
+    }
+  }
+  return `# What the containers serve: a small program that answers HTTP with who served whom, and sends anything else back.
+listeners() {
+  cat <<'END'
+${lines.join('\n')}${lines.length > 0 ? '\n' : ''}END
+}
+serve() {
+  mkfifo "$STATE/ready"
+  listeners | while IFS=$'\\t' read -r namespace _ rest; do printf '%s\\t%s\\t%s\\n' "$namespace" "\${PID[$namespace]}" "$rest"; done |
+    bash -c 'exec -a "$0" python3 -c "$1" "$2"' "$NAME listen" "$(listen_py)" ${quote(dnsAnswer)} >"$STATE/ready" 2>"$STATE/listen.log" &
+  disown
+  local answer=""
+  read -r -t 30 answer <"$STATE/ready" || true
+  [[ "$answer" == READY ]] || die "the servers did not start: $(cat "$STATE/listen.log")"
+  rm -f "$STATE/ready"
+}`;
+}
+
+function probeSection({ topology }: LinuxLabInput): string {
+  return `# Names, the addresses they stand for, and the port that is meant without one.
+targets() {
+  cat <<'END'
+${targetsOf(topology).join('\n')}
+END
+}
+sources() {
+  cat <<'END'
+${sourcesOf(topology).join('\n')}
+END
+}`;
+}
+
+const COMMANDS = `settings() {
+  local line
+  while read -r line; do
+    # A kernel that does not know a setting goes without it.
+    in_ns "$1" sysctl -q -w "$line" 2>/dev/null || in_ns "$1" bash -c 'printf %s "\${1#*=}" >"/proc/sys/\${2}"' _ "$line" "$(tr . / <<<"\${line%%=*}")" 2>/dev/null || true
+  done
+}
+
+up() {
+  check
+  [[ ! -e "$STATE" ]] || die "it is up already, or was not taken down: $0 down"
+  mkdir "$STATE"
+  chmod 700 "$STATE"
+  trap 'say "interrupted: taking it down"; down; exit 130' INT TERM HUP
+  trap 'say "failed: taking it down"; down' ERR
+  build
+  rules
+  serve
+  trap - INT TERM HUP ERR
+  say "up: $0 status"
+}
+
+down() {
+  trap '' INT TERM HUP
+  set +e
+  [[ -d "$STATE" ]] || { say "nothing to take down"; return 0; }
+  load
+  local namespace pid
+  for pid in $(pgrep -f "^$NAME listen" 2>/dev/null); do kill "$pid" 2>/dev/null; done
+  for namespace in "\${!PID[@]}"; do
+    pid=\${PID[$namespace]}
+    # Only processes that this script started; their namespaces go with them.
+    if ours "$pid" "$namespace"; then kill "$pid" 2>/dev/null; fi
+  done
+  for namespace in "\${!PID[@]}"; do while ours "\${PID[$namespace]}" "$namespace"; do sleep 0.01; done; done
+  rm -rf "$STATE"
+}
+
+status() {
+  [[ -d "$STATE" ]] || { say "it is down"; return 1; }
+  load
+  local namespace
+  while read -r namespace; do
+    ours "\${PID[$namespace]}" "$namespace" || { printf '%s\\tgone\\n' "$namespace"; continue; }
+    printf '%s\\t%s\\n' "$namespace" "$(in_ns "$namespace" ip -4 -brief address show | awk '$1 != "lo" {printf "%s %s  ", $1, $3}')"
+  done < <(printf '%s\\n' "\${!PID[@]}" | sort)
+}
+
+# Sets: namespace, protocol, address, port, host, path, source_port, seconds.
+understand() {
+  local from=\${1-} to=\${2-}
+  shift 2 || die "expected FROM and TO"
+  protocol="" source_port=0 seconds=5 host="" path=/ port="" address=""
+  while (($# > 0)); do
+    case $1 in
+      --proto) protocol=\${2-}; shift 2 ;;
+      --timeout) seconds=\${2-}; shift 2 ;;
+      --source-port) source_port=\${2-}; shift 2 ;;
+      *) die "$1 is not understood" ;;
+    esac
+  done
+  [[ "$from" == pod/*/*/* ]] && from=\${from%/*}
+  namespace=$(awk -v from="$from" '$1 == from {print $2; exit}' < <(sources))
+  [[ -n "$namespace" ]] || die "there is no $from here; one of: $(sources | cut -d' ' -f1 | head -20 | tr '\\n' ' ')"
+  if [[ "$to" =~ ^(https?)://([^/:]+)(:([0-9]+))?(/.*)?$ ]]; then
+    host=\${BASH_REMATCH[2]} path=\${BASH_REMATCH[5]:-/} port=\${BASH_REMATCH[4]}
+    [[ -n "$port" ]] || { [[ \${BASH_REMATCH[1]} == https ]] && port=443 || port=80; }
+    protocol=\${protocol:-http} address=$host
+  else
+    local line
+    line=$(awk -v to="$to" '$1 == to {print $2, $3; exit}' < <(targets))
+    if [[ -n "$line" ]]; then
+      address=\${line% *} port=\${line#* }
+    else
+      host=\${to%:*}
+      [[ "$to" == *:* ]] && port=\${to##*:}
+      address=$host
+    fi
+  fi
+  local known
+  known=$(awk -v to="$address" '$1 == to {print $2; exit}' < <(targets))
+  address=\${known:-$address}
+  [[ "$address" == localhost ]] && address=127.0.0.1
+  [[ "$address" =~ ^[0-9]+(\\.[0-9]+){3}$ ]] || die "$to is not understood: write an address, host:port, a URL, or one of: $(targets | cut -d' ' -f1 | head -20 | tr '\\n' ' ')"
+  host=\${host:-$address}
+  if [[ -z "$protocol" ]]; then [[ "\${port:-0}" == 0 ]] && protocol=icmp || protocol=tcp; fi
+  [[ "$protocol" =~ ^(tcp|udp|icmp|http)$ ]] || die "--proto: expected tcp, udp, icmp or http, got $protocol"
+  [[ "$protocol" != http || "\${port:-0}" != 0 ]] || port=80
+  [[ "$protocol" == icmp || "\${port:-0}" =~ ^[1-9][0-9]*$ ]] || die "$to needs a port, as in $to:80"
+}
+
+need_up() {
+  [[ -d "$STATE" ]] || die "it is not up: $0 up"
+  load
+}
+
+probe() {
+  need_up
+  local namespace protocol address port host path source_port seconds
+  understand "$@"
+  in_ns "$namespace" python3 -c "$(probe_py)" "$protocol" "$address" "\${port:-0}" "$host" "$path" "$source_port" "$seconds"
+}
+
+capture() {
+  need_up
+  local json=0 namespace protocol address port host path source_port seconds words=()
+  for word in "$@"; do [[ "$word" == --json ]] && json=1 || words+=("$word"); done
+  understand "\${words[@]}"
+  for one in "\${!PID[@]}"; do printf '%s\\t%s\\n' "$one" "\${PID[$one]}"; done |
+    python3 -c "$(capture_py)" 0.15 "$json" nsenter --net="/proc/\${PID[$namespace]}/ns/net" \\
+      python3 -c "$(probe_py)" "$protocol" "$address" "\${port:-0}" "$host" "$path" "$source_port" "$seconds"
+}
+
+in_shell() {
+  need_up
+  local where=\${1-}
+  local namespace
+  namespace=$(awk -v from="$where" '$1 == from {print $2; exit}' < <(sources))
+  namespace=\${namespace:-$where}
+  [[ -n "\${PID[$namespace]-}" ]] || die "there is no $where here"
+  shift
+  if (($# > 0)); then in_ns "$namespace" "$@"; else in_ns "$namespace" bash; fi
+}`;
+
+const heredocFunction = (name: string, text: string): string => `${name}() {\n  cat <<'PYTHON'\n${text.trimEnd()}\nPYTHON\n}`;
+
+const DISPATCH = `case \${1-} in
+  up) up ;;
+  down) down ;;
+  status) status ;;
+  probe) probe "\${@:2}" ;;
+  capture) capture "\${@:2}" ;;
+  shell) in_shell "\${@:2}" ;;
+  *) sed -n '2,21s/^# \\{0,1\\}//p' "$0" | sed "s|\\$0|$0|g"; exit 2 ;;
+esac`;
