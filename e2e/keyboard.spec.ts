@@ -37,6 +37,8 @@ test('Tab reaches every control of the header and the timeline, visibly', async 
   await lab.open();
   await lab.sendAndSkip();
   const wanted = new Set([
+    'mode-nftables',
+    'toggle-services',
     'open-send',
     'open-manifests',
     'share',

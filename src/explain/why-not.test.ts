@@ -17,7 +17,7 @@ describe('whyNoMatch', () => {
     ['-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment "a -s b" -m tcp --dport 443 -j X', 'destination differs'],
     ['-A KUBE-SERVICES -d 10.96.0.20/32 -p udp -m udp --dport 80 -j X', 'protocol differs'],
     ['-A KUBE-SERVICES -d 10.96.0.20/32 -p tcp -m tcp --dport 443 -j X', 'destination port differs'],
-    ['-A KUBE-SVC-X ! -s 10.244.0.0/16 -d 10.96.0.20/32 -p tcp -m tcp --dport 80 -j KUBE-MARK-MASQ', 'source is the one excepted'],
+    ['-A KUBE-SVC-X ! -s 10.244.0.0/16 -d 10.96.0.20/32 -p tcp -m tcp --dport 80 -j KUBE-MARK-MASQ', 'source is excepted'],
     ['-A KUBE-SEP-X -s 10.244.2.7/32 -j KUBE-MARK-MASQ', 'source differs'],
     ['-A INPUT -i eth+ -j X', 'incoming device differs'],
     ['-A FORWARD -o cni0 -j X', 'outgoing device differs'],

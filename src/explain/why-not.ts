@@ -30,7 +30,7 @@ export function whyNoMatch(text: string, packet: MatchedPacket): string {
     const matches = matchOf(option, value, packet);
     if (matches !== undefined) {
       i++;
-      if (matches.holds === inverted) return inverted ? `${matches.what} is the one excepted` : `${matches.what} differs`;
+      if (matches.holds === inverted) return inverted ? `${matches.what} is excepted` : `${matches.what} differs`;
     } else if (option === '--probability') {
       draw = `drawn: a chance of ${probabilityText(Number(value))}, and it did not come out`;
       i++;

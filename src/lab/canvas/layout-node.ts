@@ -20,8 +20,9 @@ interface NodeInput {
 
 const cellsOf = (columns: number): number => columns * NODE.rowsMax;
 
-/** As many columns as the fullest node of a scene needs. */
-export const columnsFor = (podsMax: number): number => (podsMax <= NODE.columns.narrow ? NODE.columns.narrow : NODE.columns.wide);
+/** As many columns as the fullest node of a scene needs; a second row comes first, for a screen has less width to spare. */
+export const columnsFor = (podsMax: number): number =>
+  podsMax <= NODE.columns.narrow * NODE.rowsMax ? NODE.columns.narrow : NODE.columns.wide;
 
 /** Pods that get a box of their own, in their order; the last cell stands for the others when there are too many. */
 export function podsDrawn(
@@ -101,7 +102,8 @@ function layoutPods(draft: SceneDraft, input: NodeInput, root: Rect, rows: numbe
     if (pod.hostVeth === undefined) return;
     // The pods of the lowest row sit above their veth ends; those of the row above go round them, through the gutter.
     const lowest = row === rows - 1;
-    const vethX = rows === 1 ? rect.x + rect.width / 2 - DEVICE.width / 2 : lowest ? rect.x - 4 : rect.x + POD.width + 4 - DEVICE.width + 6;
+    // Of two rows the lower pods' ends stand to the left, so that their lines to the bridge pass those below.
+    const vethX = rows === 1 ? rect.x + (rect.width - DEVICE.width) / 2 : lowest ? rect.x + 4 : rect.x + POD.width - DEVICE.width - 4;
     const veth: Rect = { x: vethX, y: root.y + ROOT.veth + (lowest ? 0 : ROOT.vethPitch), width: DEVICE.width, height: DEVICE.height };
     const centre = veth.x + veth.width / 2;
     const start = { x: rect.x + rect.width / 2, y: rect.y + rect.height };
@@ -121,7 +123,7 @@ function layoutPods(draft: SceneDraft, input: NodeInput, root: Rect, rows: numbe
           { x: centre, y: veth.y - 6 },
         ];
     addVeth(draft, input, pod, veth, bends, start, end);
-    ports.push({ x: centre, device: pod.hostVeth });
+    ports.push({ x: rows > 1 && lowest ? veth.x + 14 : centre, device: pod.hostVeth });
   });
   if (more > 0) {
     const rect = cell(cellsOf(columns) - 1);
@@ -359,9 +361,9 @@ function layoutBridge(
     const spot = place(node.netns, `port:${name}:${port.device}`);
     const device = place(node.netns, `dev:${port.device}`);
     tracks.add(spot, { x: port.x, y: middle });
-    tracks.connectBoth(device, spot);
-    stops.push({ x: port.x, spot });
     const from = tracks.pointOf(device) as Point;
+    tracks.connectBoth(device, spot, from.x === port.x ? [] : [{ x: port.x, y: from.y }]);
+    stops.push({ x: port.x, spot });
     cables.push({
       id: `${device}|${name}`,
       kind: 'track',

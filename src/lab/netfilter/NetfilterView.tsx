@@ -108,12 +108,12 @@ function PassView({ pass }: { readonly pass: Pass }) {
       <p className="netfilter-packet">
         <span className="mono">{firstPacket(events, pass)}</span>
         <Badge connection={connection} />
+        <span className="netfilter-total" data-testid="netfilter-total">
+          {`${count(total.rules, 'rule')} evaluated, ${total.matched} matched`}
+          {total.lookups > 0 && `, ${count(total.lookups, 'set lookup')}`}
+        </span>
       </p>
       <HookPath stops={stops} position={position} onSeek={seek} />
-      <p className="netfilter-total" data-testid="netfilter-total">
-        {`${count(total.rules, 'rule')} evaluated, ${total.matched} matched`}
-        {total.lookups > 0 && `, ${count(total.lookups, 'set lookup')}`}
-      </p>
       <div className="netfilter-body">
         <WalkList rows={rows} current={current} position={position} onSeek={seek} onToggle={toggle} />
         <PassFacts pass={pass} connection={connection} />

@@ -37,7 +37,7 @@ describe('problemsOf', () => {
 
   it('repeats what the loader found about this one', () => {
     const problem = { object: 'Service default/web', message: 'port clash' };
-    expect(problemsOf(web, { problems: [problem] } as unknown as Topology)).toEqual(['port clash']);
+    expect(problemsOf(web, { problems: [problem] } as unknown as Topology)).toEqual(['Port clash']);
     expect(problemsOf(dns, { problems: [problem] } as unknown as Topology)).toEqual([]);
   });
 });

@@ -36,11 +36,11 @@ export function addressesOf(service: ServiceView): readonly (readonly [what: str
   ];
 }
 
-/** What goes wrong with the Service, and why: what the loader found, and what its endpoints tell. */
+/** What goes wrong with the Service, and why: what the loader found, else what its endpoints tell. */
 export function problemsOf(service: ServiceView, topology: Topology): readonly string[] {
   const object = `Service ${serviceKey(service)}`;
-  const found = topology.problems.filter((p) => p.object === object).map((p) => p.message);
-  if (service.type === 'ExternalName') return found;
+  const found = topology.problems.filter((p) => p.object === object).map((p) => sentenceOf(p.message));
+  if (service.type === 'ExternalName' || found.length > 0) return found;
   const { endpoints, endpointCount, selector } = service;
   if (endpointCount === 0) {
     found.push(
@@ -59,6 +59,8 @@ export function problemsOf(service: ServiceView, topology: Topology): readonly s
     found.push('The cloud has given it no load balancer address yet.');
   return found;
 }
+
+const sentenceOf = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1);
 
 /** The Service that a target of a probe means: by reference, address or URL. */
 export function serviceOfTarget(services: readonly ServiceView[], to: string): ServiceView | undefined {
