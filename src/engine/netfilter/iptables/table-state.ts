@@ -57,9 +57,7 @@ export class TableState {
    * what. On a problem the caller puts the old rules back and says so by `restored`.
    */
   take(changes: readonly ChainChange[], deleted: readonly string[] = []): Result<undefined, RuleProblem> {
-    const compared = changes.map(
-      (change): ComparedChange => ({ ...change, ...ruleChanges(change.before, change.after), reached: change.chain.depth >= 0 }),
-    );
+    const compared = changes.map(comparedChange);
     for (const [i, change] of compared.entries()) {
       const problem = this.reference(change);
       if (problem === undefined) continue;
@@ -111,7 +109,8 @@ export class TableState {
 
   /** Refers to what the added rules use; on a problem, to nothing. */
   private reference({ chain, after, added }: ComparedChange): RuleProblem | undefined {
-    for (const [k, { first, end }] of added.entries()) {
+    for (let k = 0; k < added.length; k++) {
+      const { first, end } = added[k] as Span;
       for (let i = first; i < end; i++) {
         const message = this.referenceOf(chain, after[i] as Rule);
         if (message === undefined) continue;
@@ -165,13 +164,16 @@ export class TableState {
    * their chain is reached; only if that finds something, everything is.
    */
   private reachChanged(changes: readonly ComparedChange[]): RuleProblem | undefined {
+    // First where the changed chains lead to, all of them: PREROUTING and OUTPUT mostly lead to the same.
+    const next = new Set<ChainState>();
     for (const { chain, added, reached } of changes) {
       if (!reached && isBuiltIn(this.table, chain.name)) {
         chain.hooks = hookBit(chain.name);
         chain.depth = 0;
-      } else if (!reached) continue; // Where it is reached now, all its rules were walked.
-      for (const { first, end } of added) if (this.reachRules(chain, first, end) !== undefined) return this.reachAll();
+      } else if (!reached) continue; // Where it is reached now, all its rules will be walked.
+      for (const { first, end } of added) if (this.reachRules(chain, first, end, next) !== undefined) return this.reachAll();
     }
+    for (const chain of next) if (this.reachRules(chain, 0, chain.rules.length, undefined) !== undefined) return this.reachAll();
     return undefined;
   }
 
@@ -188,22 +190,24 @@ export class TableState {
     return undefined;
   }
 
-  private reach(chain: ChainState, hooks: number, depth: number): RuleProblem | undefined {
+  /** Chains that must be walked, because more is known of how they are reached, are put into `next`, or walked at once. */
+  private reach(chain: ChainState, hooks: number, depth: number, next?: Set<ChainState>): RuleProblem | undefined {
     if ((hooks & ~chain.hooks) === 0 && depth <= chain.depth) return undefined;
     chain.hooks |= hooks;
     if (depth > chain.depth) chain.depth = depth;
-    return this.reachRules(chain, 0, chain.rules.length);
+    next?.add(chain);
+    return next === undefined ? this.reachRules(chain, 0, chain.rules.length, undefined) : undefined;
   }
 
-  private reachRules(chain: ChainState, first: number, last: number): RuleProblem | undefined {
+  private reachRules(chain: ChainState, first: number, last: number, next: Set<ChainState> | undefined): RuleProblem | undefined {
     for (let i = first; i < last; i++) {
       const target = (chain.rules[i] as Rule).target;
       if (target === undefined) continue;
       if (target.type === 'jump' || target.type === 'goto') {
         if (chain.depth + 1 >= JUMPS_MAX)
           return this.problem(chain.name, i, `too many links: a loop, or more than ${JUMPS_MAX - 1} jumps deep`);
-        const next = this.chains.get(target.chain);
-        const problem = next === undefined ? undefined : this.reach(next, chain.hooks, chain.depth + 1);
+        const to = this.chains.get(target.chain);
+        const problem = to === undefined ? undefined : this.reach(to, chain.hooks, chain.depth + 1, next);
         if (problem !== undefined) return problem;
         continue;
       }
@@ -216,6 +220,11 @@ export class TableState {
     }
     return undefined;
   }
+}
+
+function comparedChange({ chain, before, after }: ChainChange): ComparedChange {
+  const { removed, added } = ruleChanges(before, after);
+  return { chain, before, after, removed, added, reached: chain.depth >= 0 };
 }
 
 function forEachRule(rules: readonly Rule[], spans: readonly Span[], act: (rule: Rule) => void): void {
