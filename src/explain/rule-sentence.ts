@@ -117,6 +117,7 @@ export function actionText(data: RuleMatch): string {
       return 'the source becomes the address of the outgoing device';
     case 'return':
       return 'back to the calling chain';
+    case 'mark':
     case 'continue':
       return data.mark ? `the mark becomes 0x${data.mark.after.toString(16)}` : 'nothing is decided, the next rule follows';
     case 'accept':

@@ -20,7 +20,7 @@ export function PassFacts({ pass, connection }: { readonly pass: Pass; readonly 
       ))}
       {entry && (
         <>
-          <h3>{connection.state === 'new' ? 'Connection made here' : 'Its connection'}</h3>
+          <h3>{connection.state !== 'new' ? 'Its connection' : connection.lost ? 'Connection begun here' : 'Connection made here'}</h3>
           <Entry entry={entry} />
           <p>{whatNext(connection, rewrites.length > 0)}</p>
         </>
@@ -45,6 +45,8 @@ export function PassFacts({ pass, connection }: { readonly pass: Pass; readonly 
 }
 
 function whatNext(connection: Connection, rewritten: boolean): string {
+  if (connection.lost)
+    return 'The packet does not get through, so this entry is never confirmed and goes with it. The next try begins anew.';
   if (connection.state === 'known')
     return rewritten
       ? 'This entry did the rewriting. The nat table was not asked: it sees the first packet of a connection only.'

@@ -169,6 +169,11 @@ function resultText(match: RuleMatch): string {
     case 'masquerade':
     case 'redirect':
       return `${verb.toUpperCase()}, ends the walk`;
+    case 'drop':
+      return 'DROP, ends the walk';
+    case 'reject':
+      return 'REJECT, ends the walk';
+    case 'mark':
     case 'continue':
       return match.mark ? 'marks, goes on' : 'goes on';
     case 'return':

@@ -62,6 +62,8 @@ export interface Connection {
   readonly direction: 'original' | 'reply';
   /** As it was when the pass was over. */
   readonly entry: ConntrackView | undefined;
+  /** The packet was lost before its new entry went into the table. */
+  readonly lost: boolean;
 }
 
 export function connectionOf(events: readonly LabEvent[], pass: Pass): Connection {
@@ -70,13 +72,14 @@ export function connectionOf(events: readonly LabEvent[], pass: Pass): Connectio
     return event?.type === 'conntrack' ? [event.data] : [];
   });
   const first = changes[0];
-  if (!first) return { state: 'untracked', related: false, direction: 'original', entry: undefined };
+  if (!first) return { state: 'untracked', related: false, direction: 'original', entry: undefined, lost: false };
   const state = changes.some((c) => c.action === 'new') ? 'new' : first.action === 'invalid' ? 'invalid' : 'known';
   return {
     state,
     related: first.packetState === 'RELATED',
     direction: first.packetDirection,
     entry: changes.findLast((c) => c.entry !== undefined)?.entry,
+    lost: state === 'new' && !changes.some((c) => c.action === 'confirmed') && pass.indices.some((i) => events[i]?.type === 'drop'),
   };
 }
 

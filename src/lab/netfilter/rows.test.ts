@@ -6,6 +6,7 @@ import { currentRow, rowsOf, shortFolds, stopsOf, totalOf } from './rows.ts';
 const events = exampleWalk();
 const passes = passesOf(events, 1);
 const [first, back] = passes as [(typeof passes)[0], (typeof passes)[0]];
+const DROPPED = { reason: 'rejectedByRule', detail: undefined };
 const closed = { folds: new Set<string>(), texts: () => undefined };
 
 describe('passesOf', () => {
@@ -27,6 +28,17 @@ describe('connectionOf', () => {
   it('tells the first packet from the later ones', () => {
     expect(connectionOf(events, first)).toMatchObject({ state: 'new', direction: 'original' });
     expect(connectionOf(events, back)).toMatchObject({ state: 'known', direction: 'reply' });
+  });
+});
+
+describe('connectionOf a packet that was lost', () => {
+  it('says that its entry was never confirmed', () => {
+    const lost = events.map((e) =>
+      e.type === 'conntrack' && e.data.action === 'confirmed' ? { ...e, type: 'drop', data: DROPPED } : e,
+    ) as typeof events;
+    const pass = passesOf(lost, 1)[0] as typeof first;
+    expect(connectionOf(lost, pass).lost).toBe(true);
+    expect(connectionOf(events, first).lost).toBe(false);
   });
 });
 
