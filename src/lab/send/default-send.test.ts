@@ -37,4 +37,12 @@ describe('sendBetween', () => {
     expect(sendBetween(topology, web, 'pod/default/client')).toMatchObject({ to: 'pod/default/client', protocol: 'icmp' });
     expect(sendBetween(topology, web, 'node/worker-1')).toMatchObject({ to: 'node/worker-1', protocol: 'icmp' });
   });
+
+  it('asks a Service at its web port, and another at its first TCP port', () => {
+    expect(sendBetween(topology, 'pod/default/client', 'svc/default/web')).toMatchObject({ to: 'svc/default/web:80', protocol: 'http' });
+    expect(sendBetween(topology, 'pod/default/client', 'svc/kube-system/kube-dns')).toMatchObject({
+      to: 'svc/kube-system/kube-dns:53',
+      protocol: 'tcp',
+    });
+  });
 });
