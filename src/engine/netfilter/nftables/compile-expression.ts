@@ -140,8 +140,8 @@ export function compileLookup(key: Expression, reference: SetReference, rule: Ru
     if (atoms === undefined) return undefined;
     looking.cost.lookups++;
     let found = store.lookup(atoms);
-    while (found !== undefined && found.expiresNs <= looking.host.nowNs) {
-      store.remove(found);
+    while (set !== undefined && found !== undefined && found.expiresNs <= looking.host.nowNs) {
+      set?.drop(found);
       found = store.lookup(atoms);
     }
     if (drawn && looking.draw) looking.draw.sameAs = (n) => store.lookup([n]) === found;

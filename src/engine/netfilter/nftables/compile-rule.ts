@@ -227,11 +227,11 @@ function compileSetUpdate(statement: Extract<Statement, { type: 'setUpdate' }>, 
     const { nowNs } = looking.host;
     let there = set.store.get(key.length === 1 ? atom(key[0] as Atom) : { type: 'concat', parts: key.map(atom) });
     if (there !== undefined && there.expiresNs <= nowNs) {
-      set.store.remove(there);
+      set.drop(there);
       there = undefined;
     }
     if (operation === 'delete') {
-      if (there) set.store.remove(there);
+      if (there) set.drop(there);
       return undefined;
     }
     const seconds = timeoutSeconds ?? set.definition.timeoutSeconds;
@@ -242,7 +242,7 @@ function compileSetUpdate(statement: Extract<Statement, { type: 'setUpdate' }>, 
     if (set.isFull(nowNs)) return NO_MATCH;
     const value: Value = key.length === 1 ? atom(key[0] as Atom) : { type: 'concat', parts: key.map(atom) };
     const own = timeoutSeconds === undefined || timeoutSeconds === set.definition.timeoutSeconds ? {} : { timeoutSeconds };
-    set.store.add(set.stored({ key: value, ...own }, { verdict: undefined, target: undefined, value: undefined }, nowNs));
+    set.put(set.stored({ key: value, ...own }, { verdict: undefined, target: undefined, value: undefined }, nowNs));
     return undefined;
   };
 }

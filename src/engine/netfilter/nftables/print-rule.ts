@@ -54,7 +54,7 @@ export function valueText(value: Value, fields: readonly Field[], between = ' | 
   }
 }
 
-/** `KEY timeout 5s expires 4s comment "…" : DATA`. `now`: print what is left of timeouts. */
+/** `KEY timeout 5s expires 4s comment "…" : DATA` */
 export function elementText(element: Element, key: readonly Field[], data: readonly DataType[] | undefined): string {
   let text = valueText(element.key, key);
   if (element.timeoutSeconds !== undefined) text += ` timeout ${formatDuration(element.timeoutSeconds)}`;

@@ -106,6 +106,14 @@ test('elements go when their time is over, and begin anew when added again', () 
   expect(apply(ruleset, 'add element ip t short { 2.2.2.2 }', 15e9)).toBe('ok');
 });
 
+test('an element that has expired holds no chain', () => {
+  const ruleset = loaded();
+  const map = 'add map ip t brief { type ipv4_addr : verdict; timeout 10s; size 1; }; add chain ip t once';
+  expect(apply(ruleset, `${map}; add element ip t brief { 1.1.1.1 : goto once }`, 0)).toBe('ok');
+  expect(apply(ruleset, 'delete chain ip t once', 9e9)).toContain('busy');
+  expect(apply(ruleset, 'delete chain ip t once', 10e9)).toBe('ok');
+});
+
 test('base chains are the same objects until something changes', () => {
   const ruleset = loaded();
   const before = ruleset.baseChains();

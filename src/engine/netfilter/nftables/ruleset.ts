@@ -1,11 +1,12 @@
 import { err, ok, type Result } from '../../../base/result.ts';
 import type { BaseChain } from '../evaluation.ts';
+import type { CommandProblem } from './command-problem.ts';
 import { commandText } from './command-text.ts';
 import { commandsOf } from './commands-of-table.ts';
 import type { Command, DataType, Family, Table, Transaction } from './model.ts';
 import { recomputeReach } from './reach.ts';
 import { inOrder, type TableState } from './state.ts';
-import { type CommandProblem, Transactor } from './transactor.ts';
+import { Transactor } from './transactor.ts';
 import { NftBaseChain } from './walk.ts';
 
 /** Why a transaction had no effect. */

@@ -109,9 +109,19 @@ export class SetState {
     return { element, data, expiresNs, sequence: this.sequence++ };
   }
 
+  put(stored: Stored<ElementData>): void {
+    this.store.add(stored);
+    if (stored.data.target) refer(stored.data.target, this);
+  }
+
+  drop(stored: Stored<ElementData>): void {
+    this.store.remove(stored);
+    if (stored.data.target) release(stored.data.target, this);
+  }
+
   /** Removes what has expired. */
   expire(nowNs: number): void {
-    for (const stored of this.store.all.values()) if (stored.expiresNs <= nowNs) this.store.remove(stored);
+    for (const stored of this.store.all.values()) if (stored.expiresNs <= nowNs) this.drop(stored);
   }
 
   /** Whether one more element finds no place. */
@@ -131,6 +141,26 @@ export class SetState {
     }
     return { ...this.definition, elements };
   }
+}
+
+/** Somebody jumps to a chain once more. */
+export const refer = (target: ChainState, by: ChainState | SetState): void => count(target.users, by, 1);
+
+/** Somebody jumps to a chain once less. */
+export function release(target: ChainState, by: ChainState | SetState): void {
+  count(target.users, by, -1);
+  // Nobody comes here any more. What lies behind is found out when it matters.
+  if (target.users.size === 0 && target.base === undefined) {
+    target.reach.contexts = 0;
+    target.reach.depth = -1;
+  }
+}
+
+/** One more or one less; none is no entry. */
+export function count<T>(counts: Map<T, number>, of: T, by: 1 | -1): void {
+  const n = (counts.get(of) ?? 0) + by;
+  if (n === 0) counts.delete(of);
+  else counts.set(of, n);
 }
 
 export class TableState {
