@@ -147,6 +147,16 @@ test('Services are an overlay that can be switched on, and looked at', async ({ 
   await expect(pill).toHaveCount(0);
 });
 
+test('dragging from a pod to a Service sends to it', async ({ lab, page }) => {
+  await openScenario(lab, 'clusterip');
+  await page.keyboard.press('s');
+  await lab.onCanvas('pod/default/client').dragTo(lab.onCanvas('svc/default/web'));
+  await expect.poll(async () => (await lab.timeline()).length).toBeGreaterThan(0);
+  await lab.skipToEnd();
+  await expect(lab.outcome).toContainText('svc/default/web:80');
+  await expect(lab.outcome).toContainText('200 OK');
+});
+
 test('a Service without endpoints says what will happen', async ({ lab, page }) => {
   await openScenario(lab, 'no-endpoints');
   await page.getByTestId('tab-services').click();
