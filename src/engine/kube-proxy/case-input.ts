@@ -1,13 +1,15 @@
 import type { Cidr, IpAddress } from '../../protocol/address.ts';
+import { SCHEDULERS } from '../ipvs/model.ts';
 import { familyOf, type IpFamily, parseCidrSloppy, parseIpSloppy } from './addresses.ts';
 import { type CaseObjects, readObjects } from './case-objects.ts';
 import type { JsonReader } from './json-reader.ts';
 import type { ProxyConfig, ProxyNode } from './model.ts';
+import { nodePortAddresses } from './node-port-addresses.ts';
 
 /** What a case says about the machine, the settings and the objects: everything that rules follow from. */
 export interface CaseInput {
   readonly id: string;
-  readonly proxyMode: 'iptables' | 'nftables';
+  readonly proxyMode: 'iptables' | 'nftables' | 'ipvs';
   readonly node: ProxyNode;
   readonly config: ProxyConfig;
   readonly objects: CaseObjects;
@@ -22,11 +24,14 @@ const DEFAULT_MARK = 0x4000;
 export function readCaseInput(entry: JsonReader): CaseInput {
   const settings = entry.at('settings');
   const family = settings.at('ipFamily').optional((reader) => reader.oneOf('IPv4', 'IPv6')) ?? 'IPv4';
+  const id = entry.at('id').text();
+  const proxyMode = entry.at('proxyMode').oneOf('iptables', 'nftables', 'ipvs');
+  const config = readConfig(settings, entry.at('node'), family);
   return {
-    id: entry.at('id').text(),
-    proxyMode: entry.at('proxyMode').oneOf('iptables', 'nftables'),
-    node: readNode(entry.at('node'), family),
-    config: readConfig(settings, entry.at('node'), family),
+    id,
+    proxyMode,
+    node: proxyMode === 'ipvs' ? readIpvsNode(entry.at('node'), settings, config) : readNode(entry.at('node'), family),
+    config,
     objects: readObjects(entry.at('objects')),
   };
 }
@@ -54,6 +59,26 @@ function readNode(node: JsonReader, family: IpFamily): ProxyNode {
   };
 }
 
+/**
+ * The IPVS tests know nodes without addresses; and with `nodePortAddresses` kube-proxy looks at the interfaces, which
+ * those tests name apart from the node's addresses.
+ */
+function readIpvsNode(node: JsonReader, settings: JsonReader, config: ProxyConfig): ProxyNode {
+  const ips = node.at('ips').items().map(address);
+  const unspecified = (config.family === 'IPv4' ? 0 : 0n) as IpAddress;
+  const read =
+    ips.some((ip) => familyOf(ip) === config.family) || node.at('primaryIP').present
+      ? readNode(node, config.family)
+      : { name: node.at('name').text(), addresses: ips, primaryAddress: unspecified, zone: undefined };
+  if (nodePortAddresses(read, config).matchAll) return read;
+  const interfaces = settings
+    .at('interfaces')
+    .items()
+    .flatMap((entry) => entry.at('addresses').items())
+    .map((entry) => parseIpSloppy(entry.text().split('/')[0] ?? '') ?? entry.fail('an address of an interface'));
+  return { ...read, addresses: [...new Set([...ips, ...interfaces])] };
+}
+
 function readConfig(settings: JsonReader, node: JsonReader, family: IpFamily): ProxyConfig {
   const randomFully = settings.at('iptablesHasRandomFully');
   return {
@@ -68,8 +93,20 @@ function readConfig(settings: JsonReader, node: JsonReader, family: IpFamily): P
     randomFully: flag(randomFully.present ? randomFully : settings.at('randomFully'), false),
     serviceCidrs: settings.at('serviceCIDRs').items().map(cidrText),
     syncPeriodNs: settings.at('syncPeriod').optional(readDurationNs),
+    ipvs: {
+      scheduler: settings.at('scheduler').optional((reader) => reader.oneOf(...SCHEDULERS)) ?? 'rr',
+      strictArp: flag(settings.at('strictARP'), false),
+      excludeCidrs: settings.at('excludeCIDRs').items().map(cidrText),
+      timeouts: {
+        tcp: readSeconds(settings.at('tcpTimeout')),
+        tcpFin: readSeconds(settings.at('tcpFinTimeout')),
+        udp: readSeconds(settings.at('udpTimeout')),
+      },
+    },
   };
 }
+
+const readSeconds = (reader: JsonReader): number => Math.floor((reader.optional(readDurationNs) ?? 0) / 1e9);
 
 function readMark(reader: JsonReader): number {
   if (typeof reader.value === 'number') return reader.integer(1, 0xffffffff);

@@ -6,6 +6,7 @@ import { namespaceOf } from '../k8s/metadata.ts';
 import type { Service } from '../k8s/service.ts';
 import { parseIpSloppy } from './addresses.ts';
 import { type CaseInput, readCaseInput } from './case-input.ts';
+import { answerIpvsCase, type IpvsCase, readIpvsCase } from './case-ipvs.ts';
 import { deepEqual } from './deep-equal.ts';
 import { canonicalText, chainText } from './iptables/canonical-text.ts';
 import { IptablesProxier, type IptablesSync } from './iptables/proxier.ts';
@@ -16,13 +17,21 @@ import { TableContent } from './nftables/table-content.ts';
 import type { NoLocalEndpoints } from './traffic.ts';
 
 /** The answer to one case. */
-export interface CompiledCase {
+export type CompiledCase = CompiledRuleset | CompiledIpvs;
+
+export interface CompiledRuleset {
   readonly id: string;
   /** iptables: the restore input of the case's sync. nftables: the table after it. Or the rules of the one chain asked for. */
   readonly ruleset: readonly string[];
   /** nftables: how many commands the sync's own transaction had. */
   readonly lastTransactionOperations?: number;
   readonly noLocalEndpoints: NoLocalEndpoints;
+}
+
+/** In the mode ipvs: what the case asked for under `expect`. */
+export interface CompiledIpvs {
+  readonly id: string;
+  readonly expect: Readonly<Record<string, unknown>>;
 }
 
 interface Case {
@@ -32,6 +41,7 @@ interface Case {
   readonly previous: string | undefined;
   readonly table: string | undefined;
   readonly chain: string | undefined;
+  readonly ipvs: IpvsCase | undefined;
   readonly place: string;
 }
 
@@ -54,7 +64,15 @@ export function compileCases(cases: unknown): Result<readonly CompiledCase[], st
 
 /** Reads the states of cases whose question is not the ruleset but what becomes of packets. */
 export function readCaseInputs(cases: unknown): Result<readonly CaseInput[], string> {
-  return catching(() => new JsonReader(cases, 'cases').items().map((entry) => inCase(entry, () => readCaseInput(entry.object()))));
+  return catching(() =>
+    new JsonReader(cases, 'cases').items().map((entry) =>
+      inCase(entry, () => {
+        // What becomes of packets in the mode ipvs is not for rules alone to say.
+        entry.object().at('proxyMode').oneOf('iptables', 'nftables');
+        return readCaseInput(entry);
+      }),
+    ),
+  );
 }
 
 /** The first packet of a connection, as a case describes it. */
@@ -123,6 +141,7 @@ function readCase(entry: JsonReader): Case {
       previous: text('previous'),
       table: text('table'),
       chain: text('chain'),
+      ipvs: input.proxyMode === 'ipvs' ? readIpvsCase(entry) : undefined,
       place: entry.path,
     };
   });
@@ -150,10 +169,11 @@ function historyOf(entry: Case, byId: ReadonlyMap<string, Case>): readonly Case[
 
 function compileCase(history: readonly Case[]): CompiledCase {
   const last = history.at(-1) as Case;
+  if (last.ipvs !== undefined) return { id: last.input.id, expect: answerIpvsCase(last.input, last.ipvs, steps(history)) };
   return last.input.proxyMode === 'iptables' ? compileIptables(history, last) : compileNftables(history, last);
 }
 
-function compileIptables(history: readonly Case[], last: Case): CompiledCase {
+function compileIptables(history: readonly Case[], last: Case): CompiledRuleset {
   const proxier = new IptablesProxier(last.input.node, last.input.config);
   let sync: IptablesSync | undefined;
   for (const { changes, entry, nowNs } of steps(history)) {
@@ -169,7 +189,7 @@ function compileIptables(history: readonly Case[], last: Case): CompiledCase {
   };
 }
 
-function compileNftables(history: readonly Case[], last: Case): CompiledCase {
+function compileNftables(history: readonly Case[], last: Case): CompiledRuleset {
   const proxier = new NftablesProxier(last.input.node, last.input.config);
   const table = new TableContent();
   let operations = 0;

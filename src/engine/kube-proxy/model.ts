@@ -1,4 +1,5 @@
 import type { Cidr, IpAddress } from '../../protocol/address.ts';
+import type { IpvsTimeouts, SchedulerName } from '../ipvs/model.ts';
 import type { EndpointSlice } from '../k8s/endpoint-slice.ts';
 import type { Service } from '../k8s/service.ts';
 
@@ -34,6 +35,18 @@ export interface ProxyConfig {
   readonly serviceCidrs: readonly string[];
   /** iptables.syncPeriod: how long stale chains may stay in a large cluster. 30 s when absent. */
   readonly syncPeriodNs?: number | undefined;
+  /** What the mode ipvs alone has; the defaults when absent. */
+  readonly ipvs?: IpvsConfig | undefined;
+}
+
+/** KubeProxyConfiguration's section `ipvs`. */
+export interface IpvsConfig {
+  readonly scheduler: SchedulerName;
+  /** Nodes answer ARP for addresses of the asking device only, so not for those of kube-ipvs0. */
+  readonly strictArp: boolean;
+  /** Virtual servers within are never removed, whoever made them. */
+  readonly excludeCidrs: readonly string[];
+  readonly timeouts: IpvsTimeouts;
 }
 
 /** What changed since the last time: objects as they are now, or names of those gone. */

@@ -41,6 +41,15 @@ export interface RulePacket {
   readonly conntrack: RuleConntrack | undefined;
   /** Set by NOTRACK, before connection tracking has looked. */
   untracked: boolean;
+  /** The virtual server of the IPVS connection, once IPVS has sent the packet on to the real server. */
+  readonly ipvs?: RuleIpvs | undefined;
+}
+
+/** A virtual server as `-m ipvs` sees it. */
+export interface RuleIpvs {
+  readonly protocol: number;
+  readonly address: IpAddress;
+  readonly port: number;
 }
 
 /** The connection a packet belongs to, as `-m conntrack` and `ct` see it. */

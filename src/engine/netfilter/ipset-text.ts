@@ -2,8 +2,10 @@ import type { Result } from '../../base/result.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Cidr, IpAddress } from '../../protocol/address.ts';
 import { isIpv4, networkOf, parseIp } from '../../protocol/address.ts';
-import type { IpSet, IpSetElement, IpSetOptions, IpSets } from './ipset.ts';
-import { IP_SET_DEFAULTS, isIpSetType } from './ipset.ts';
+import type { IpSetElement, IpSetOptions } from './ipset/model.ts';
+import { IP_SET_DEFAULTS } from './ipset/model.ts';
+import type { IpSet, IpSets } from './ipset.ts';
+import { isIpSetType } from './ipset.ts';
 import { ICMP_TYPES, ICMPV6_TYPES, protocolName, protocolNumber, SERVICE_PORTS } from './iptables/names.ts';
 import { shortCidrText } from './iptables/text.ts';
 

@@ -26,9 +26,10 @@ export interface JumpRule extends ChainOfTable {
   readonly rule: Rule;
 }
 
-const NEW: Match = { type: 'conntrack', module: 'conntrack', state: { value: ['NEW'], negated: false } };
+export const NEW: Match = { type: 'conntrack', module: 'conntrack', state: { value: ['NEW'], negated: false } };
 
-const jumpRule = (table: TableName, from: string, to: string, text: string | undefined, first: readonly Match[] = []): JumpRule => ({
+/** A rule of a chain that everything comes by, to a chain of kube-proxy's own. */
+export const jumpRule = (table: TableName, from: string, to: string, text: string | undefined, first: readonly Match[] = []): JumpRule => ({
   table,
   chain: from,
   rule: rule(text === undefined ? first : [...first, comment(text)], jump(to)),
@@ -93,22 +94,24 @@ export const markMasqRules = (config: ProxyConfig): readonly Rule[] => [
 const INVALID_DROPPED = 'ct_state_invalid_dropped_pkts';
 export const LOCALHOST_ACCEPTED = 'localhost_nps_accepted_pkts';
 
+const state = (value: readonly ('INVALID' | 'RELATED' | 'ESTABLISHED')[]): Match => ({
+  type: 'conntrack',
+  module: 'conntrack',
+  state: { value, negated: false },
+});
+
 /** filter KUBE-FORWARD */
 export function forwardRules(config: ProxyConfig): readonly Rule[] {
-  const rules: Rule[] = [];
-  const state = (value: readonly ('INVALID' | 'RELATED' | 'ESTABLISHED')[]): Match => ({
-    type: 'conntrack',
-    module: 'conntrack',
-    state: { value, negated: false },
-  });
-  if (!config.conntrackTcpBeLiberal) {
-    const counted = config.nfacctCounters.includes(INVALID_DROPPED) ? [nfacct(INVALID_DROPPED)] : [];
-    rules.push(rule([state(['INVALID']), ...counted], DROP));
-  }
-  rules.push(rule([comment('kubernetes forwarding rules'), mark(config.masqueradeMark, false)], ACCEPT));
-  rules.push(rule([comment('kubernetes forwarding conntrack rule'), state(['RELATED', 'ESTABLISHED'])], ACCEPT));
-  return rules;
+  if (config.conntrackTcpBeLiberal) return forwardAcceptRules(config);
+  const counted = config.nfacctCounters.includes(INVALID_DROPPED) ? [nfacct(INVALID_DROPPED)] : [];
+  return [rule([state(['INVALID']), ...counted], DROP), ...forwardAcceptRules(config)];
 }
+
+/** The rules of filter KUBE-FORWARD that every mode with iptables has. */
+export const forwardAcceptRules = (config: ProxyConfig): readonly Rule[] => [
+  rule([comment('kubernetes forwarding rules'), mark(config.masqueradeMark, false)], ACCEPT),
+  rule([comment('kubernetes forwarding conntrack rule'), state(['RELATED', 'ESTABLISHED'])], ACCEPT),
+];
 
 export const LOOPBACK_V4: Cidr = { address: 0x7f000000 as Ipv4, length: 8 };
 

@@ -19,13 +19,17 @@ export function restoreText(patches: readonly TablePatch[]): string[] {
 }
 
 const PROTOCOLS = new Set(['tcp', 'udp', 'sctp']);
+const BEFORE_ADDRESSES = new Set(['comment', 'addrtype', 'set']);
+
+const protocolName = (number: number): string => (number === 6 ? 'tcp' : number === 17 ? 'udp' : 'sctp');
 
 /** One rule as `-A CHAIN …`. */
 export function ruleText(chain: string, rule: Rule): string {
   const words: string[] = ['-A', chain];
   // Addresses stand with the protocol, which has the port; without a protocol before the first match that is not about addresses.
   const protocolAt = rule.matches.findIndex((match) => PROTOCOLS.has(match.type));
-  const otherAt = rule.matches.findIndex((match) => match.type !== 'comment' && match.type !== 'addrtype');
+  const otherAt = rule.matches.findIndex((match) => !BEFORE_ADDRESSES.has(match.type));
+  if (rule.protocol !== undefined && protocolAt < 0) words.push('-p', protocolName(rule.protocol.value));
   const at = protocolAt >= 0 ? protocolAt : otherAt >= 0 ? otherAt : rule.matches.length;
   rule.matches.forEach((match, i) => {
     if (i === at && i === protocolAt) {
@@ -64,8 +68,9 @@ function matchText(match: Match): string[] {
     case 'comment':
       return ['-m', 'comment', '--comment', match.text.includes(' ') ? `"${match.text}"` : match.text];
     case 'addrtype': {
-      const side = match.source === undefined ? '--dst-type' : '--src-type';
-      return ['-m', 'addrtype', side, ...((match.source ?? match.destination)?.value ?? [])];
+      const types = match.source ?? match.destination;
+      assert(types !== undefined, 'kube-proxy asks for the type of one address');
+      return ['-m', 'addrtype', ...not(types), match.source === undefined ? '--dst-type' : '--src-type', ...types.value];
     }
     case 'mark':
       return ['-m', 'mark', ...not(match.mark), '--mark', `${hex(match.mark.value.value)}/${hex(match.mark.value.mask)}`];
@@ -83,6 +88,17 @@ function matchText(match: Match): string[] {
       const { written } = match as Partial<WrittenProbability>;
       assert(written !== undefined, 'kube-proxy writes probabilities with ten decimals');
       return ['-m', 'statistic', '--mode', 'random', '--probability', written];
+    }
+    case 'set':
+      return ['-m', 'set', '--match-set', match.name, match.directions.join(',')];
+    case 'physdev':
+      assert(match.isIn !== undefined, 'kube-proxy asks only whether a packet came by a bridge port');
+      return ['-m', 'physdev', ...not(match.isIn), '--physdev-is-in'];
+    case 'ipvs': {
+      const { address, protocol, port } = match;
+      assert(address !== undefined && protocol !== undefined && port !== undefined, 'kube-proxy names the whole virtual server');
+      const server = ['--vaddr', formatIp(address.value.address), '--vproto', protocolName(protocol.value), '--vport', String(port.value)];
+      return ['-m', 'ipvs', ...server];
     }
     default:
       throw new Error(`assertion failed: kube-proxy has no rule with -m ${match.type}`);

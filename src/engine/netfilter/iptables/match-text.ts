@@ -51,6 +51,8 @@ export function matchText(family: IptablesFamily, match: Match): string {
     case 'nfacct':
       // Two blanks: extensions/libxt_nfacct.c prints one, and the name with another.
       return ` -m nfacct --nfacct-name  ${match.name}`;
+    case 'ipvs':
+      return ` -m ipvs${numberText('--vproto', match.protocol)}${addressOption('--vaddr', match.address)}${numberText('--vport', match.port)}`;
   }
 }
 
@@ -139,6 +141,9 @@ const flagNames = (bits: number): string =>
 
 const listText = (name: string, list: Negatable<readonly string[]> | undefined, order: readonly string[]): string =>
   list === undefined ? '' : option(name, list, order.filter((word) => list.value.includes(word)).join(',') || 'NONE');
+
+const numberText = (name: string, number: Negatable<number> | undefined): string =>
+  number === undefined ? '' : option(name, number, String(number.value));
 
 const addressOption = (name: string, cidr: Negatable<Cidr> | undefined): string =>
   cidr === undefined ? '' : option(name, cidr, shortCidrText(cidr.value));

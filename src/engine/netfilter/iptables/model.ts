@@ -117,7 +117,14 @@ export type Match =
   | { readonly type: 'set'; readonly name: string; readonly directions: readonly ('src' | 'dst')[]; readonly negated: boolean }
   /** `rate` per `unit`, as written; `burst` at once. */
   | { readonly type: 'limit'; readonly rate: number; readonly unit: LimitUnit; readonly burst: number }
-  | { readonly type: 'nfacct'; readonly name: string };
+  | { readonly type: 'nfacct'; readonly name: string }
+  /** The packet belongs to a connection of IPVS, with this virtual server. */
+  | {
+      readonly type: 'ipvs';
+      readonly protocol?: Negatable<number> | undefined;
+      readonly address?: Negatable<Cidr> | undefined;
+      readonly port?: Negatable<number> | undefined;
+    };
 
 export type LimitUnit = 'second' | 'minute' | 'hour' | 'day';
 

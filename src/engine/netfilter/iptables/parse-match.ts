@@ -2,11 +2,12 @@ import type { Draft, MatchOf, MatchReader } from './match-reader.ts';
 import { once, positive, required, wordList } from './match-reader.ts';
 import { ADDRESS_TYPES, DEFAULT_LIMIT_BURST, FULL_MASK, LIMIT_UNITS, normalLimit } from './match-text.ts';
 import type { IptablesFamily, Match } from './model.ts';
+import { protocolNumber } from './names.ts';
 import { ConntrackReader, MarkReader } from './parse-connection-match.ts';
 import { IcmpReader, MultiportReader, PortsReader } from './parse-transport-match.ts';
 import { addressText } from './text.ts';
 import type { Words } from './words.ts';
-import { address, numberOption, Refusal } from './words.ts';
+import { address, network, numberOption, port, Refusal } from './words.ts';
 
 /** A reader for `-m NAME`; undefined when that match is not modelled. */
 export function matchReader(family: IptablesFamily, name: string): MatchReader | undefined {
@@ -45,6 +46,8 @@ export function matchReader(family: IptablesFamily, name: string): MatchReader |
       return new LimitReader();
     case 'nfacct':
       return new NfacctReader();
+    case 'ipvs':
+      return new IpvsReader(family);
     default:
       return undefined;
   }
@@ -303,5 +306,45 @@ class NfacctReader implements MatchReader {
 
   finish(): Match {
     return { type: 'nfacct', name: required(this.name, 'nfacct', '--nfacct-name') };
+  }
+}
+
+/** Of the options of extensions/libxt_ipvs.c those that tell of a virtual server. */
+class IpvsReader implements MatchReader {
+  private readonly family: IptablesFamily;
+  private readonly match: MatchOf<'ipvs'> = { type: 'ipvs' };
+
+  constructor(family: IptablesFamily) {
+    this.family = family;
+  }
+
+  take(option: string, negated: boolean, words: Words): boolean {
+    switch (option) {
+      case '--vproto': {
+        once(this.match.protocol, option);
+        const text = words.value(option);
+        const value = protocolNumber(text);
+        if (value === undefined) throw new Refusal(`"${text}" is no protocol`);
+        this.match.protocol = { value, negated };
+        return true;
+      }
+      case '--vaddr':
+        once(this.match.address, option);
+        this.match.address = { value: network(this.family, words.value(option)), negated };
+        return true;
+      case '--vport':
+        once(this.match.port, option);
+        this.match.port = { value: port(words.value(option)), negated };
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  finish(): Match {
+    const { protocol, address, port } = this.match;
+    if (protocol === undefined && address === undefined && port === undefined)
+      throw new Refusal('-m ipvs needs "--vproto", "--vaddr" or "--vport"');
+    return this.match;
   }
 }

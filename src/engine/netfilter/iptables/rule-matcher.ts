@@ -82,6 +82,8 @@ export class RuleMatcher {
         return this.sets.test(match.name, packet, match.directions) !== match.negated;
       case 'limit':
         return withinLimit(match, chain, key, host.nowNs);
+      case 'ipvs':
+        return ipvsHolds(match, packet);
     }
   }
 
@@ -101,6 +103,17 @@ export class RuleMatcher {
       (this.family === 'ip' && icmpType === 255) || (icmpType === packet.icmpType && (code === undefined || code === packet.icmpCode));
     return same !== match.icmpType.negated;
   }
+}
+
+/** net/netfilter/xt_ipvs.c, ipvs_mt: a packet that IPVS has not sent on never matches, negated or not. */
+function ipvsHolds(match: Extract<Match, { type: 'ipvs' }>, { ipvs }: RulePacket): boolean {
+  if (ipvs === undefined) return false;
+  const { protocol, address, port } = match;
+  return (
+    (protocol === undefined || (protocol.value === ipvs.protocol) !== protocol.negated) &&
+    (address === undefined || contains(address.value, ipvs.address) !== address.negated) &&
+    (port === undefined || (port.value === ipvs.port) !== port.negated)
+  );
 }
 
 /** Without making objects, as this is asked for every rule that is looked at. */
