@@ -70,6 +70,12 @@ const MAY_IMPORT = {
     from: ['lab'],
     packages: ['react', 'react-dom', '@fontsource-variable/source-sans-3', '@fontsource-variable/jetbrains-mono'],
   },
+  // The engine against the kernel of this machine; scripts/test-kernel.mjs runs it.
+  'kernel-comparison': {
+    from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario', 'linux-lab'],
+    packages: ['yaml'],
+    node: true,
+  },
   cli: { from: [...VOCABULARY, 'engine/index.ts', 'explain', 'scenario', 'linux-lab'], node: true },
 };
 

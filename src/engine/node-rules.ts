@@ -51,6 +51,8 @@ export class NodeRules {
     if (this.proxier) return;
     this.netns.beforeFirstHook = undefined;
     this.startProxier();
+    // kube-proxy runs on the host's network and comes first; which chain of the same priority is asked first depends on that.
+    this.rules.changed();
     if (this.node.podCidr) must(this.rules.restoreMore(flannelRules(this.plan.podCidr, this.node.podCidr)));
     this.rules.changed();
   }

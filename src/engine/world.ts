@@ -1,8 +1,9 @@
+import { assert } from '../base/assert.ts';
 import { formatIp, type Ipv4 } from '../protocol/address.ts';
-import type { LinuxLabInput } from '../protocol/linux-lab.ts';
 import type { Input, InputAnswer, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
 import type { FlowOutcome, LabEvent, ProxyMode } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
+import type { LinuxLabInput } from '../protocol/linux-lab.ts';
 import type { ContainerView, NetnsView, PossibleOutcome, RuleChainView, Topology } from '../protocol/view.ts';
 import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
@@ -20,6 +21,8 @@ const TASKS_MAX = 200_000_000;
 /** One simulated cluster: a plan brought to life, inputs in, facts out. Plan, seed and inputs determine the recording. */
 export class World {
   readonly network: ClusterNetwork;
+  /** Inputs that changed the cluster. */
+  private readonly changes: Input[] = [];
   private readonly lab: LabContext;
   private readonly plan: ClusterPlan;
 
@@ -43,6 +46,7 @@ export class World {
 
   /** Applies an input. Traffic it starts is under way afterwards: call `run` until `quiet`. */
   apply(input: Input): InputAnswer {
+    if (input.type !== 'send' && input.type !== 'wait') this.changes.push(input);
     switch (input.type) {
       case 'send':
         return this.send(input);
@@ -144,9 +148,9 @@ export class World {
   }
 
   /** A node's rules as `iptables-save` or `nft list ruleset` prints them; undefined for what is no node. */
-  rulesText(netns: string, as: 'iptables-save' | 'nft'): string | undefined {
+  rulesText(netns: string, as: 'iptables-save' | 'nft', ruleCounters = false): string | undefined {
     const rules = this.rulesIn(netns);
-    return as === 'nft' ? rules?.nftListRuleset() : rules?.iptablesSave();
+    return as === 'nft' ? rules?.nftListRuleset() : rules?.iptablesSave(ruleCounters);
   }
 
   ruleChains(netns: string): readonly RuleChainName[] {
@@ -182,6 +186,29 @@ export class World {
 
   private rulesIn(netns: string): ReturnType<ClusterNetwork['rulesOf']> {
     return netns.startsWith('node/') ? this.network.rulesOf(netns.slice('node/'.length)) : undefined;
+  }
+
+  /**
+   * Plays a probe through once for every way that chance can go, each in a world that begins as this one began, and
+   * gives what `look` makes of each: the recording and the outcome.
+   */
+  everyWay<T>(send: SendInput, look: (world: World, events: readonly LabEvent[], outcome: FlowOutcome) => T): T[] {
+    const { ways } = followAllWays((draws) => {
+      const world = new World(this.plan);
+      for (const input of this.changes) world.apply(input);
+      world.takeEvents();
+      world.lab.draws = draws;
+      let ended: FlowOutcome | undefined;
+      world.onFlowEnd = (_flow, outcome) => {
+        ended = outcome;
+      };
+      const answer = world.apply(send);
+      if (!answer.accepted) throw new Error(answer.reason);
+      world.run();
+      assert(ended !== undefined, 'a flow ends');
+      return look(world, world.takeEvents(), ended);
+    });
+    return ways.map(({ result }) => result);
   }
 
   /**

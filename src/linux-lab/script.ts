@@ -1,8 +1,8 @@
 import { formatIp } from '../protocol/address.ts';
+import type { LinuxLabInput } from '../protocol/linux-lab.ts';
 import type { NetnsView } from '../protocol/view.ts';
 import capturePy from './capture.py?raw';
 import { digest } from './device-names.ts';
-import type { LinuxLabInput } from '../protocol/linux-lab.ts';
 import listenPy from './listen.py?raw';
 import { type Cable, cablesOf, commandsOf, type NamespaceCommands } from './network.ts';
 import probePy from './probe.py?raw';
@@ -29,7 +29,14 @@ export function linuxLabScript(input: LinuxLabInput): string {
     heredocFunction('capture_py', capturePy),
     DISPATCH,
   ].join('\n\n');
-  const tools = ['ip', 'nsenter', 'unshare', 'python3', ...(usesIptables ? ['iptables-restore', 'iptables-save'] : []), ...(usesNft ? ['nft'] : [])];
+  const tools = [
+    'ip',
+    'nsenter',
+    'unshare',
+    'python3',
+    ...(usesIptables ? ['iptables-restore', 'iptables-save'] : []),
+    ...(usesNft ? ['nft'] : []),
+  ];
   const name = `hoplab-${digest(body)}`;
   return `${header(input, name, tools)}\n\n${body}\n`;
 }
@@ -50,6 +57,7 @@ function header({ topology }: LinuxLabInput, name: string, tools: readonly strin
 #   $0 probe FROM TO             tries one thing: connected, refused, unreachable, timeout, or http with its status
 #   $0 capture FROM TO           the same, and prints every frame that crossed any device
 #   $0 shell WHERE [COMMAND]     a shell, or one command, in a namespace
+#   $0 forget                    flushes neighbours, learned stations and tracked connections
 #   $0 status                    what is there
 #   $0 down                      takes it away
 #
@@ -111,7 +119,13 @@ function buildSection(views: readonly NetnsView[], commands: readonly NamespaceC
     '  # IPv6 stays out of it, and sysctls are as the lab has them.',
   );
   for (const { namespace, sysctls } of commands) {
-    lines.push(`  settings ${quote(namespace)} <<'END'`, 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1', ...sysctls, 'END');
+    lines.push(
+      `  settings ${quote(namespace)} <<'END'`,
+      'net.ipv6.conf.all.disable_ipv6=1',
+      'net.ipv6.conf.default.disable_ipv6=1',
+      ...sysctls,
+      'END',
+    );
   }
   const bridges = commands.filter((c) => c.bridges.length > 0);
   if (bridges.length > 0) lines.push('', '  # Bridges: one on every node that has pods, and the switch between the nodes.');
@@ -142,8 +156,9 @@ function ruleSection(rules: readonly (readonly [string, { readonly iptables: str
     '  :',
   ];
   for (const [namespace, { iptables, nftables }] of rules) {
-    if (iptables !== '') lines.push(`  in_ns ${quote(namespace)} iptables-restore <<'END'`, iptables.trimEnd(), 'END');
+    // Of chains with the same priority the kernel asks the newest first: kube-proxy writes before the network plugin does.
     if (nftables !== '') lines.push(`  in_ns ${quote(namespace)} nft -f - <<'END'`, nftables.trimEnd(), 'END');
+    if (iptables !== '') lines.push(`  in_ns ${quote(namespace)} iptables-restore <<'END'`, iptables.trimEnd(), 'END');
   }
   lines.push('}');
   return lines.join('\n');
@@ -281,6 +296,17 @@ understand() {
   [[ "$protocol" == icmp || "\${port:-0}" =~ ^[1-9][0-9]*$ ]] || die "$to needs a port, as in $to:80"
 }
 
+# Neighbours, learned stations and tracked connections are forgotten: the next probe is the first again.
+forget() {
+  need_up
+  local one device
+  for one in "\${!PID[@]}"; do
+    in_ns "$one" bash -c 'ip neigh flush all nud all
+      for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done
+      command -v conntrack && conntrack -F' >/dev/null 2>&1 || true
+  done
+}
+
 need_up() {
   [[ -d "$STATE" ]] || die "it is not up: $0 up"
   load
@@ -322,6 +348,7 @@ const DISPATCH = `case \${1-} in
   status) status ;;
   probe) probe "\${@:2}" ;;
   capture) capture "\${@:2}" ;;
+  forget) forget ;;
   shell) in_shell "\${@:2}" ;;
-  *) sed -n '2,21s/^# \\{0,1\\}//p' "$0" | sed "s|\\$0|$0|g"; exit 2 ;;
+  *) sed -n '2,22s/^# \\{0,1\\}//p' "$0" | sed "s|\\$0|$0|g"; exit 2 ;;
 esac`;

@@ -10,7 +10,8 @@ export function targetsOf(topology: Topology): string[] {
     add(`pod/${pod.namespace}/${pod.name}`, formatIp(pod.ip), listens.find(({ protocol }) => protocol === 'tcp')?.port ?? listens[0]?.port);
   }
   for (const node of topology.nodes) add(`node/${node.name}`, formatIp(node.ip), undefined);
-  for (const external of topology.externals) if (external.role === 'client' && external.ip !== undefined) add('external', formatIp(external.ip), 80);
+  for (const external of topology.externals)
+    if (external.role === 'client' && external.ip !== undefined) add('external', formatIp(external.ip), 80);
   for (const service of topology.services) {
     if (service.clusterIp === undefined || service.headless) continue;
     const tcp = service.ports.find(({ protocol }) => protocol === 'TCP') ?? service.ports[0];

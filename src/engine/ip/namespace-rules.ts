@@ -107,7 +107,7 @@ export class NamespaceRules implements RuleTables {
   }
 
   rulesOf(table: TableName, chain: string): readonly Rule[] {
-    return this.iptables.rules(table)?.chains.find(({ name }) => name === chain)?.rules ?? [];
+    return this.iptables.chain(table, chain)?.rules ?? [];
   }
 
   setPolicy(table: TableName, chain: BuiltInChain, policy: 'ACCEPT' | 'DROP'): Result<undefined, string> {
@@ -135,9 +135,9 @@ export class NamespaceRules implements RuleTables {
     return [...iptables, ...nftables];
   }
 
-  /** What `iptables-save` prints, without its comments. */
-  iptablesSave(): string {
-    return saveTables(this.iptables.allRules(), { counters: this.iptables.counters });
+  /** What `iptables-save` prints, without its comments; with `ruleCounters`, `iptables-save -c`. */
+  iptablesSave(ruleCounters = false): string {
+    return saveTables(this.iptables.allRules(), { counters: this.iptables.counters, ruleCounters });
   }
 
   /** What `nft list ruleset` prints of the tables that nft itself wrote. */
@@ -161,7 +161,7 @@ export class NamespaceRules implements RuleTables {
 
   private iptablesChain(wanted: ChainName): RuleChainView | undefined {
     const table = wanted.table as TableName;
-    const chain = this.iptables.rules(table)?.chains.find(({ name }) => name === wanted.name);
+    const chain = this.iptables.chain(table, wanted.name);
     if (!chain) return undefined;
     const base = this.iptables.baseChains().find((b) => b.table === table && b.name === chain.name);
     const counted = this.iptables.counters(table, chain.name)?.rules;

@@ -45,6 +45,9 @@ export class RuleHooks {
   private readonly netns: Netns;
   private readonly host: NetnsRuleHost;
   private readonly watcher: WalkWatcher;
+  /** When each base chain was first registered. */
+  private readonly registered = new Map<string, number>();
+  private registrations = 0;
   private skb: Skb | undefined = undefined;
   private device: string | undefined = undefined;
 
@@ -56,14 +59,14 @@ export class RuleHooks {
 
   /** Registers the chains as they are now; to be called after tables or base chains came or went. */
   register(sources: readonly RuleSource[]): void {
-    const chains = sources.flatMap((source) => source.baseChains()).filter((chain) => chain.family !== 'ip6');
+    const chains = this.inOrder(sources.flatMap((source) => source.baseChains()).filter((chain) => chain.family !== 'ip6'));
     const registrations: Registration[] = [];
     for (const chain of chains) {
       if (chain.type === 'nat') continue;
       const run: HookFunction = (skb, state) => this.filter(chain, skb, state);
       registrations.push({ hook: chain.hook, priority: chain.priority, run });
     }
-    const nat = chains.filter((chain) => chain.type === 'nat').sort((a, b) => a.priority - b.priority);
+    const nat = chains.filter((chain) => chain.type === 'nat');
     if (nat.length > 0) {
       for (const hook of NAT_HOOKS) {
         const own = nat.filter((chain) => chain.hook === hook);
@@ -76,6 +79,16 @@ export class RuleHooks {
       }
     }
     this.netns.hooks.set('rules', registrations);
+  }
+
+  /** By priority; of the same priority, the one that was registered last comes first (net/netfilter/core.c, nf_hook_entries_grow). */
+  private inOrder(chains: readonly BaseChain[]): BaseChain[] {
+    const keys = new Map(chains.map((chain) => [chain, `${chain.framework} ${chain.family} ${chain.table} ${chain.name}`]));
+    const present = new Set(keys.values());
+    for (const key of this.registered.keys()) if (!present.has(key)) this.registered.delete(key);
+    for (const key of present) if (!this.registered.has(key)) this.registered.set(key, ++this.registrations);
+    const age = (chain: BaseChain): number => this.registered.get(keys.get(chain) as string) as number;
+    return [...chains].sort((a, b) => a.priority - b.priority || age(b) - age(a));
   }
 
   private filter(chain: BaseChain, skb: Skb, state: HookState): HookVerdict {
