@@ -24,26 +24,34 @@ export function saveSets(sets: IpSets): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function createText({ name, type, options }: IpSet): string {
+function createText(set: IpSet): string {
+  return `create ${set.name} ${set.type} ${headerText(set)}`;
+}
+
+/** The options of a set, as `ipset save` and `ipset list` write them. */
+export function headerText({ type, options }: IpSet): string {
   const comment = options.comments ? ' comment' : '';
-  if (type === 'bitmap:port') return `create ${name} ${type} range ${options.range.first}-${options.range.last}${comment}`;
-  if (type === 'list:set') return `create ${name} ${type} size ${options.size}${comment}`;
+  if (type === 'bitmap:port') return `range ${options.range.first}-${options.range.last}${comment}`;
+  if (type === 'list:set') return `size ${options.size}${comment}`;
   const netmask = options.netmask === undefined ? '' : ` netmask ${options.netmask}`;
   const seed = `0x${options.initval.toString(16).padStart(8, '0')}`;
   return (
-    `create ${name} ${type} family ${options.family} hashsize ${options.hashSize} maxelem ${options.maxElements}` +
+    `family ${options.family} hashsize ${options.hashSize} maxelem ${options.maxElements}` +
     `${netmask}${comment} bucketsize ${options.bucketSize} initval ${seed}`
   );
 }
 
-/** A bitmap has an order. */
-function inOrder(set: IpSet): Iterable<IpSetElement> {
+/** The elements of a set in the order in which they are printed: a bitmap has one of its own. */
+export function inOrder(set: IpSet): Iterable<IpSetElement> {
   return set.type === 'bitmap:port' ? [...set.elements].sort((a, b) => (a.port ?? 0) - (b.port ?? 0)) : set.elements;
 }
 
-function addText(set: IpSet, element: IpSetElement): string {
+const addText = (set: IpSet, element: IpSetElement): string => `add ${set.name} ${memberText(set, element)}`;
+
+/** An element with what belongs to it: `10.0.0.0/8 nomatch`. */
+export function memberText(set: IpSet, element: IpSetElement): string {
   const comment = element.comment === undefined ? '' : ` comment "${element.comment}"`;
-  return `add ${set.name} ${elementText(set, element)}${element.nomatch ? ' nomatch' : ''}${comment}`;
+  return `${elementText(set, element)}${element.nomatch ? ' nomatch' : ''}${comment}`;
 }
 
 /** An element as the tool writes it: `10.96.0.10,tcp:80`. */

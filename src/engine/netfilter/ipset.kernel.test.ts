@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { IpSets } from './ipset.ts';
+import { listSets } from './ipset-list.ts';
 import { restoreSets, saveSets } from './ipset-text.ts';
 
 /*
@@ -72,18 +73,47 @@ add H A
 add H N
 `;
 
-const comparable = (text: string): string[] =>
-  text
-    .split('\n')
-    .map((line) => line.replace(/initval 0x[0-9a-f]{8}$/, 'initval'))
-    .sort();
+const withoutSeeds = (text: string): string => text.replace(/initval 0x[0-9a-f]{8}$/gm, 'initval');
+
+const comparable = (text: string): string[] => withoutSeeds(text).split('\n').sort();
+
+const ofKernel = (command: string, input: string): string =>
+  execFileSync('unshare', ['-n', 'sh', '-c', `ipset restore && ${command}`], { input, encoding: 'utf8' });
 
 it('ipset save prints what is printed here', () => {
-  const kernel = execFileSync('unshare', ['-n', 'sh', '-c', 'ipset restore && ipset save'], { input: SETS, encoding: 'utf8' });
+  const kernel = ofKernel('ipset save', SETS);
   const sets = new IpSets();
   expect(restoreSets(sets, SETS)).toEqual({ ok: true, value: undefined });
   expect(comparable(saveSets(sets))).toEqual(comparable(kernel));
   const again = new IpSets();
   expect(restoreSets(again, kernel)).toEqual({ ok: true, value: undefined });
   expect(comparable(saveSets(again))).toEqual(comparable(kernel));
+});
+
+it('ipset list prints what is printed here', () => {
+  const sets = new IpSets();
+  expect(restoreSets(sets, SETS)).toEqual({ ok: true, value: undefined });
+  // How much memory a set takes depends on which elements share a bucket.
+  const listed = (text: string): string[] => comparable(text.replace(/^Size in memory: .*/gm, ''));
+  expect(listed(listSets(sets))).toEqual(listed(ofKernel('ipset list', SETS)));
+});
+
+it('with one element each, sets take as much memory as they do here', () => {
+  const members = {
+    'hash:ip': ['1.2.3.4', 'fd00::1'],
+    'hash:net': ['1.2.3.0/24', 'fd00::/64'],
+    'hash:ip,port': ['1.2.3.4,tcp:80', 'fd00::1,tcp:80'],
+    'hash:ip,port,ip': ['1.2.3.4,tcp:80,1.2.3.4', 'fd00::1,tcp:80,fd00::1'],
+    'hash:ip,port,net': ['1.2.3.4,tcp:80,1.2.3.0/24', 'fd00::1,tcp:80,fd00::/64'],
+    'hash:net,port': ['1.2.3.0/24,tcp:80', 'fd00::/64,tcp:80'],
+  };
+  let text = 'create BITS bitmap:port range 0-65535\ncreate FEW bitmap:port range 1-100 comment\nadd FEW 5 comment "hi"\n';
+  text += 'create LIST list:set\nadd LIST BITS\ncreate COMMENTED list:set comment\nadd COMMENTED BITS comment "abc"\n';
+  for (const [type, [v4, v6]] of Object.entries(members)) {
+    text += `create ${type} ${type}\nadd ${type} ${v4}\ncreate ${type}6 ${type} family inet6 hashsize 4096\nadd ${type}6 ${v6}\n`;
+    text += `create ${type}c ${type} comment\nadd ${type}c ${v4} comment "a b"\ncreate ${type}-none ${type}\n`;
+  }
+  const sets = new IpSets();
+  expect(restoreSets(sets, text)).toEqual({ ok: true, value: undefined });
+  expect(withoutSeeds(listSets(sets))).toEqual(withoutSeeds(ofKernel('ipset list', text)));
 });

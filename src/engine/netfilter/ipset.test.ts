@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { IpSets } from './ipset.ts';
+import { listSets } from './ipset-list.ts';
 import { restoreSets, saveSets } from './ipset-text.ts';
 import { ip, packetOf } from './iptables/packet-fixtures.ts';
 
@@ -104,6 +105,31 @@ add H N6
 `;
 
   it('is printed as it was read', () => expect(saveSets(setsOf(text))).toBe(text));
+
+  it('lists sets with how many elements and references they have', () => {
+    const sets = setsOf('create B bitmap:port range 0-63\ncreate H list:set\nadd H B\nadd B 9\nadd B 3\n');
+    expect(listSets(sets)).toBe(`Name: B
+Type: bitmap:port
+Revision: 3
+Header: range 0-63
+Size in memory: 80
+References: 1
+Number of entries: 2
+Members:
+3
+9
+
+Name: H
+Type: list:set
+Revision: 3
+Header: size 8
+Size in memory: 128
+References: 0
+Number of entries: 1
+Members:
+B
+`);
+  });
 
   it('names what is not understood, by line', () => {
     const restored = restoreSets(

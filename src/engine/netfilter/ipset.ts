@@ -58,6 +58,10 @@ export class IpSet {
     return this.members.values();
   }
 
+  get count(): number {
+    return this.members.size;
+  }
+
   /** An element that is there already is replaced only in its comment; false then. */
   add(element: IpSetElement): Result<boolean, string> {
     const normal = this.normal(element);
