@@ -247,6 +247,31 @@ export const REASONS: Readonly<Record<DropReason, Reason>> = {
     next: 'Nothing is wrong: the packet that caused it goes on. sysctl net.ipv4.conf.DEVICE.send_redirects=0 avoids the attempt.',
     reference: kernel('net/netfilter/nf_nat_proto.c', 'nf_nat_icmp_reply_translation'),
   },
+  ipvsNoServer: {
+    title: 'the virtual server has no real server to give',
+    condition:
+      'IPVS has a virtual server for this address and port, but its scheduler found none among the real servers: there are none, or those that it may choose have weight 0.',
+    sender:
+      'ICMP port unreachable (type 3 code 3) from the address it asked for, for TCP as well: connect() fails at once with ECONNREFUSED.',
+    next: 'ipvsadm -Ln lists the real servers; compare with the endpoints of the Service.',
+    reference: kernel('net/netfilter/ipvs/ip_vs_core.c', 'ip_vs_leave'),
+  },
+  ipvsServerGone: {
+    title: 'the real server of this connection is gone',
+    condition:
+      'The entry in the IPVS table names a real server that is not in the virtual server any more, and net.ipv4.vs.expire_nodest_conn is 0 (or conntrack still holds the old connection).',
+    sender: SILENT,
+    next: 'sysctl -w net.ipv4.vs.expire_nodest_conn=1 lets the next packet go to another server; kube-proxy sets it.',
+    reference: kernel('net/netfilter/ipvs/ip_vs_core.c', 'ip_vs_in_hook'),
+  },
+  ipvsReuse: {
+    title: 'the same port is used again before its old connection has left the tables',
+    condition:
+      'A new connection came from a client port whose old connection IPVS still remembers as closed (net.ipv4.vs.conn_reuse_mode 1), and conntrack holds an entry of it. Both entries are removed now.',
+    sender: 'Nothing at once; TCP sends its SYN again a second later, and that one goes to a server.',
+    next: 'Seen with clients that open many short connections. net.ipv4.vs.conn_reuse_mode=0 avoids the second and keeps the old server.',
+    reference: kernel('net/netfilter/ipvs/ip_vs_core.c', 'ip_vs_in_hook'),
+  },
   fragmentTimeout: {
     title: 'fragments are missing',
     condition: 'Not all fragments of the packet arrived within ipfrag_time (30 s) of the first.',

@@ -371,6 +371,9 @@ describe('the cluster changes', () => {
       sockets: [],
       sysctls: {},
       ruleTables: [],
+      ipvsServers: [],
+      ipvsServerCount: 0,
+      ipvsConnections: [],
     };
     expect(sentence(event('netnsAppeared', { view })).title).toBe('Network namespace pod/default/web is up');
   });

@@ -12,6 +12,7 @@ import type {
   SocketView,
 } from '../protocol/event.ts';
 import type { Frame } from '../protocol/packet.ts';
+import { ipvsServersChanged, ipvsStepped } from './ipvs-sentence.ts';
 import { endpointsText, icmpName, packetName, packetText } from './packet-text.ts';
 import { REASONS } from './reasons.ts';
 import { kernel, type Reference, rfc } from './reference.ts';
@@ -50,6 +51,10 @@ export function sentence(event: LabEvent): Sentence {
       return chainWalked(event.data);
     case 'nat':
       return natRewritten(event);
+    case 'ipvs':
+      return ipvsStepped(event.data);
+    case 'ipvsServersChanged':
+      return ipvsServersChanged(event.data);
     case 'proxySynced':
       return proxySynced(event.data);
     case 'route':

@@ -50,6 +50,7 @@ type NotAStep =
   | 'deviceChanged'
   | 'routeChanged'
   | 'sysctlChanged'
+  | 'ipvsServersChanged'
   | 'proxySynced';
 export type StepEvent = Exclude<EventType, NotAStep>;
 
@@ -63,6 +64,7 @@ export function toStep(event: LabEvent): Step | undefined {
     case 'deviceChanged':
     case 'routeChanged':
     case 'sysctlChanged':
+    case 'ipvsServersChanged':
     case 'proxySynced':
       return undefined;
     default:

@@ -49,6 +49,10 @@ export interface EventData {
   chain: ChainWalk;
   /** Addresses or ports of the packet were rewritten; `frame` is the packet after it. */
   nat: NatRewrite;
+  /** IPVS took a packet in hand (`frame` is the packet after it), or entries of its table went without one. */
+  ipvs: IpvsStep;
+  /** Virtual servers or their real servers were changed: all as they are now. */
+  ipvsServersChanged: { readonly servers: readonly IpvsServerView[]; readonly serverCount: number };
   route: RouteDecision;
   /** The TTL fell by one: this namespace routes the packet. */
   forward: { readonly ttlBefore: number; readonly ttlAfter: number };
@@ -235,6 +239,63 @@ export interface ConntrackChange {
   readonly entry: ConntrackView | undefined;
 }
 
+/** What a virtual or real server is reached at. */
+export interface IpvsEndpoint {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+export interface IpvsServerView extends IpvsEndpoint {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly scheduler: string;
+  /** As ipvsadm names them: `sh-port`, `flag-1`, ... */
+  readonly schedulerFlags: readonly string[];
+  readonly persistenceSeconds: number | undefined;
+  readonly onePacket: boolean;
+  /** In the kernel's order: the newest first. */
+  readonly realServers: readonly (IpvsEndpoint & { readonly weight: number })[];
+}
+
+/** An entry of the table of connections (`ipvsadm -Lnc`). */
+export interface IpvsConnectionView {
+  readonly id: number;
+  readonly protocol: 'tcp' | 'udp';
+  /** Port 0: a template, by which a client stays with its server. */
+  readonly client: IpvsEndpoint;
+  /** Port 65535 of a template: set aside, since its server takes no new connections. */
+  readonly virtual: IpvsEndpoint;
+  readonly real: IpvsEndpoint;
+  readonly state: string;
+  readonly template: boolean;
+  /** Counts among the active connections of its server; a template counts nowhere. */
+  readonly active: boolean;
+  /** Virtual time at which it goes unless refreshed. */
+  readonly expiresNs: number;
+}
+
+export interface IpvsStep {
+  /**
+   * `toServer`: a packet of a client, on to its real server. `toClient`: an answer, with the virtual address put back.
+   * `refused`: no server can take it. `dropped`: its server is gone, or its entry is about to make room. `expired`: no packet.
+   */
+  readonly verdict: 'toServer' | 'toClient' | 'refused' | 'dropped' | 'expired';
+  readonly hook: HookName | undefined;
+  readonly virtual: (IpvsEndpoint & { readonly protocol: 'tcp' | 'udp' }) | undefined;
+  readonly real: IpvsEndpoint | undefined;
+  readonly scheduler: string | undefined;
+  /** Who named the server: the scheduler, a template, or the entry of a connection that is known. */
+  readonly chosenBy: 'scheduler' | 'template' | 'connection' | undefined;
+  /** The addressing before and after; of an ICMP error that of the packet it quotes. */
+  readonly before: ConntrackTuple | undefined;
+  readonly after: ConntrackTuple | undefined;
+  /** The packet is an ICMP error, and the packet it quotes was rewritten as well. */
+  readonly quoted: boolean;
+  /** Entries that are new or changed, as they are now. */
+  readonly connections: readonly IpvsConnectionView[];
+  /** Ids of entries that went. */
+  readonly removed: readonly number[];
+}
+
 export type RouteType = 'unicast' | 'local' | 'broadcast' | 'blackhole' | 'unreachable' | 'prohibit';
 
 export interface RouteView {
@@ -335,6 +396,9 @@ export type DropReason =
   | 'rejectedByRule'
   | 'natClash'
   | 'redirectOfNat'
+  | 'ipvsNoServer'
+  | 'ipvsServerGone'
+  | 'ipvsReuse'
   | 'fragmentTimeout'
   | 'netnsGone'
   | 'hopLimit'

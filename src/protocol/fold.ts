@@ -1,5 +1,14 @@
 import type { Mac } from './address.ts';
-import type { ConntrackView, LabEvent, NeighbourView, RouteView, RuleTableView, SocketView } from './event.ts';
+import type {
+  ConntrackView,
+  IpvsConnectionView,
+  IpvsServerView,
+  LabEvent,
+  NeighbourView,
+  RouteView,
+  RuleTableView,
+  SocketView,
+} from './event.ts';
 import type { DeviceView, FdbView, NetnsView } from './view.ts';
 
 /**
@@ -23,6 +32,9 @@ export interface NetnsTables {
   readonly sockets: ReadonlyMap<number, SocketView>;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly ruleTables: readonly RuleTableView[];
+  readonly ipvsServers: readonly IpvsServerView[];
+  readonly ipvsServerCount: number;
+  readonly ipvsConnections: ReadonlyMap<number, IpvsConnectionView>;
 }
 
 export const EMPTY_STATE: LabState = { seq: 0, timeNs: 0, netns: new Map() };
@@ -92,6 +104,16 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
       };
     case 'sysctlChanged':
       return { ...tables, sysctls: { ...tables.sysctls, [event.data.key]: event.data.value } };
+    case 'ipvs': {
+      const { connections, removed } = event.data;
+      if (connections.length === 0 && removed.length === 0) return tables;
+      const ipvsConnections = new Map(tables.ipvsConnections);
+      for (const connection of connections) ipvsConnections.set(connection.id, connection);
+      for (const id of removed) ipvsConnections.delete(id);
+      return { ...tables, ipvsConnections };
+    }
+    case 'ipvsServersChanged':
+      return { ...tables, ipvsServers: event.data.servers, ipvsServerCount: event.data.serverCount };
     case 'proxySynced':
       return { ...tables, ruleTables: event.data.tables };
     default:
@@ -134,6 +156,9 @@ export function tablesOf(view: NetnsView): NetnsTables {
     sockets: new Map(view.sockets.map((s) => [s.id, s])),
     sysctls: view.sysctls,
     ruleTables: view.ruleTables,
+    ipvsServers: view.ipvsServers,
+    ipvsServerCount: view.ipvsServerCount,
+    ipvsConnections: new Map(view.ipvsConnections.map((c) => [c.id, c])),
   };
 }
 
@@ -149,5 +174,8 @@ export function viewAt(tables: NetnsTables, timeNs: number): NetnsView {
     sockets: [...tables.sockets.values()],
     sysctls: tables.sysctls,
     ruleTables: tables.ruleTables,
+    ipvsServers: tables.ipvsServers,
+    ipvsServerCount: tables.ipvsServerCount,
+    ipvsConnections: [...tables.ipvsConnections.values()],
   };
 }

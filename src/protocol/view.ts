@@ -1,12 +1,22 @@
 import type { Cidr, IpAddress, Ipv4, Mac } from './address.ts';
-import type { ConntrackView, NeighbourView, ProbeProtocol, ProxyMode, RouteView, RuleTableView, SocketView } from './event.ts';
+import type {
+  ConntrackView,
+  IpvsConnectionView,
+  IpvsServerView,
+  NeighbourView,
+  ProbeProtocol,
+  ProxyMode,
+  RouteView,
+  RuleTableView,
+  SocketView,
+} from './event.ts';
 
 /** What a client of a probe sees in the end; exactly one of these. */
 export type OutcomeKind = 'connected' | 'refused' | 'unreachable' | 'timeout' | 'dns-failure' | 'http';
 
 export interface DeviceView {
   readonly name: string;
-  readonly kind: 'loopback' | 'veth' | 'bridge' | 'physical';
+  readonly kind: 'loopback' | 'veth' | 'bridge' | 'physical' | 'dummy';
   readonly mac: Mac;
   readonly mtu: number;
   readonly up: boolean;
@@ -42,6 +52,10 @@ export interface NetnsView {
   readonly sysctls: Readonly<Record<string, string>>;
   /** Tables of rules, by size; empty in a namespace without rules. */
   readonly ruleTables: readonly RuleTableView[];
+  /** Virtual servers in the order in which `ipvsadm -Ln` lists them; at most 250, `ipvsServerCount` says how many there are. */
+  readonly ipvsServers: readonly IpvsServerView[];
+  readonly ipvsServerCount: number;
+  readonly ipvsConnections: readonly IpvsConnectionView[];
 }
 
 export interface ContainerView {

@@ -65,14 +65,26 @@ export class Conntrack {
     for (const bucket of this.buckets.values()) for (const entry of entriesOf(bucket)) if (doomed(entry)) entries.add(entry);
     for (const entry of entries) {
       this.remove(entry);
-      this.owner.lab.recorder.fact('conntrack', this.owner.id, undefined, {
-        action: 'destroyed',
-        packetState: 'ESTABLISHED',
-        packetDirection: 'original',
-        entry: entry.view(),
-      });
+      this.noteDestroyed(entry);
     }
     return entries.size;
+  }
+
+  private noteDestroyed(entry: ConntrackEntry): void {
+    this.owner.lab.recorder.fact('conntrack', this.owner.id, undefined, {
+      action: 'destroyed',
+      packetState: 'ESTABLISHED',
+      packetDirection: 'original',
+      entry: entry.view(),
+    });
+  }
+
+  /** Deletes the entry of this original tuple, if there is one (nf_ct_kill). */
+  kill(original: ConntrackTuple): void {
+    const entry = this.find(original, this.owner.lab.sim.nowNs);
+    if (!entry || !sameTuple(entry.original, original)) return;
+    this.remove(entry);
+    this.noteDestroyed(entry);
   }
 
   views(): ConntrackView[] {
@@ -118,7 +130,7 @@ export class Conntrack {
     direction: 'original' | 'reply',
     fresh: boolean,
     device: string | undefined,
-  ): typeof NF_ACCEPT {
+  ): typeof NF_ACCEPT | typeof NF_DROP {
     const nowNs = this.owner.lab.sim.nowNs;
     const payload = ip.payload;
     if (payload.type === 'tcp') {
@@ -127,6 +139,12 @@ export class Conntrack {
         skb.ctInfo = CT_INVALID;
         this.note(skb, device, 'invalid', 'INVALID', direction, undefined);
         return NF_ACCEPT;
+      }
+      if (next === 'SYN_SENT' && entry.state === 'TIME_WAIT') {
+        // Closed on both sides, and now the port is used again: a connection of its own (nf_conntrack_tcp_packet, NF_REPEAT).
+        this.remove(entry);
+        this.noteDestroyed(entry);
+        return this.track(skb, device);
       }
       if (next !== 'ignore') {
         if (direction === 'reply' && !entry.seenReply && payload.flags & TCP_RST) {

@@ -1,13 +1,13 @@
 import type { Ipv4, Mac } from '../../protocol/address.ts';
-import { BROADCAST_MAC, ZERO_MAC } from '../../protocol/address.ts';
+import { BROADCAST_MAC, cidrContains, ZERO_MAC } from '../../protocol/address.ts';
 import type { ArpPacket } from '../../protocol/packet.ts';
 import { Skb } from '../link/skb.ts';
 import type { InetDevice } from './inet-device.ts';
 import { lookupOrCreate } from './neighbour.ts';
 
 /**
- * ARP (RFC 826) as net/ipv4/arp.c does it with the default arp_ignore, arp_announce, arp_filter 0:
- * a namespace answers for any of its addresses, on any device.
+ * ARP (RFC 826) as net/ipv4/arp.c does it: by default a namespace answers for any of its addresses, on
+ * any device; arp_ignore and arp_announce narrow that down. arp_filter is 0.
  */
 export function arpReceive(dev: InetDevice, skb: Skb, arp: ArpPacket): void {
   const netns = dev.netns;
@@ -17,6 +17,10 @@ export function arpReceive(dev: InetDevice, skb: Skb, arp: ArpPacket): void {
     return;
   }
   if (arp.op === 'request' && netns.fib.isLocal(arp.targetIp)) {
+    if (ignored(dev, arp)) {
+      netns.drop(skb, dev, 'otherHost', 'arp_ignore: the address is not of this device');
+      return;
+    }
     lookupOrCreate(dev, arp.senderIp).update(arp.senderMac, 'STALE', true, skb.cause);
     send(
       dev,
@@ -45,9 +49,24 @@ export function sendArpRequest(dev: InetDevice, target: Ipv4, known: Mac | undef
   );
 }
 
-/** arp_solicit with arp_announce 0: the waiting packet's own source if it is ours, else the device's best address. */
+/** arp_ignore: 1 answers only for addresses of the device asked on, 2 only those that share the sender's network, too. */
+function ignored(dev: InetDevice, arp: ArpPacket): boolean {
+  const level = dev.netns.sysctls.arp(dev.device.name, 'arp_ignore');
+  if (level === 0) return false;
+  const own = dev.addresses.filter(({ address }) => address === arp.targetIp);
+  return own.length === 0 || (level === 2 && !own.some((cidr) => cidrContains(cidr, arp.senderIp)));
+}
+
+/**
+ * arp_solicit: with arp_announce 0 the waiting packet's own source if it is ours, with 1 only if it is
+ * of the target's network on this device, with 2 never; else the device's best address.
+ */
 function senderAddress(dev: InetDevice, target: Ipv4, serving: Skb | undefined): Ipv4 {
-  if (serving?.payload.type === 'ipv4' && dev.netns.fib.isLocal(serving.payload.src)) return serving.payload.src;
+  const announce = dev.netns.sysctls.arp(dev.device.name, 'arp_announce');
+  if (announce < 2 && serving?.payload.type === 'ipv4' && dev.netns.fib.isLocal(serving.payload.src)) {
+    const { src } = serving.payload;
+    if (announce === 0 || dev.addresses.some((cidr) => cidr.address === src && cidrContains(cidr, target))) return src;
+  }
   return dev.selectAddress(target) ?? (0 as Ipv4);
 }
 

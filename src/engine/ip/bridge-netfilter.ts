@@ -2,7 +2,7 @@ import type { Ipv4 } from '../../protocol/address.ts';
 import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
 import type { Bridge, BridgeHooks, BridgePort } from '../link/bridge.ts';
 import type { Skb } from '../link/skb.ts';
-import { NF_DROP } from '../netfilter/hooks.ts';
+import { NF_ACCEPT } from '../netfilter/hooks.ts';
 import { fragment } from './fragment.ts';
 import type { InetDevice } from './inet-device.ts';
 import { lookupOrCreate } from './neighbour.ts';
@@ -27,7 +27,7 @@ export class BridgeNetfilter implements BridgeHooks {
     if (!skb) return undefined;
     const before = skb.payload as Ipv4Packet;
     skb.physIn = port.device.name;
-    if (passHook(this.netns, skb, 'PREROUTING', bridge.name, undefined, { in: port.device.name, out: undefined }) === NF_DROP)
+    if (passHook(this.netns, skb, 'PREROUTING', bridge.name, undefined, { in: port.device.name, out: undefined }) !== NF_ACCEPT)
       return undefined;
     const { dst } = skb.payload as Ipv4Packet;
     if (dst !== before.dst) return this.redirected(bridge, port, skb, dst) ? skb : undefined;
@@ -39,14 +39,14 @@ export class BridgeNetfilter implements BridgeHooks {
   forward(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean {
     if (!this.applies(skb)) return true;
     const ports = { in: from.device.name, out: to.device.name };
-    return passHook(this.netns, skb, 'FORWARD', bridge.name, bridge.name, ports) !== NF_DROP;
+    return passHook(this.netns, skb, 'FORWARD', bridge.name, bridge.name, ports) === NF_ACCEPT;
   }
 
   postRouting(bridge: Bridge, from: BridgePort, to: BridgePort, skb: Skb): boolean {
     if (!this.applies(skb)) return true;
     const ports = { in: from.device.name, out: to.device.name };
     skb.nextHop = (skb.payload as Ipv4Packet).dst;
-    if (passHook(this.netns, skb, 'POSTROUTING', undefined, bridge.name, ports) === NF_DROP) return false;
+    if (passHook(this.netns, skb, 'POSTROUTING', undefined, bridge.name, ports) !== NF_ACCEPT) return false;
     const { mtu } = to.device;
     if (ipv4Length(skb.payload as Ipv4Packet) <= mtu) return true;
     // What was put together on the way in is cut again on the way out (br_nf_dev_queue_xmit).

@@ -13,7 +13,7 @@ import {
   UNREACH_PROTOCOL,
 } from '../../protocol/packet.ts';
 import type { Skb } from '../link/skb.ts';
-import { NF_DROP } from '../netfilter/hooks.ts';
+import { NF_ACCEPT } from '../netfilter/hooks.ts';
 import type { Route } from './fib.ts';
 import { icmpReceive, sendIcmpError, sendRedirect } from './icmp.ts';
 import type { InetDevice } from './inet-device.ts';
@@ -44,7 +44,7 @@ export function ipReceive(dev: InetDevice, skb: Skb, otherHost: boolean): void {
 
 function receiveWhole(dev: InetDevice, skb: Skb): void {
   if (skb.preRoutingDone) skb.preRoutingDone = false;
-  else if (passHook(dev.netns, skb, 'PREROUTING', dev.device.name, undefined) === NF_DROP) return;
+  else if (passHook(dev.netns, skb, 'PREROUTING', dev.device.name, undefined) !== NF_ACCEPT) return;
   routeInput(dev, skb, skb.payload as Ipv4Packet);
 }
 
@@ -140,12 +140,12 @@ function forward(dev: InetDevice, skb: Skb, ip: Ipv4Packet, route: Route): void 
   const recorder = netns.lab.recorder;
   if (recorder.on) recorder.packet('forward', netns.id, dev.device.name, skb, { ttlBefore: ip.ttl, ttlAfter: ip.ttl - 1 });
   if (out === dev) sendRedirect(dev, skb, route.via ?? ip.dst);
-  if (passHook(netns, skb, 'FORWARD', dev.device.name, out.device.name) === NF_DROP) return;
+  if (passHook(netns, skb, 'FORWARD', dev.device.name, out.device.name) !== NF_ACCEPT) return;
   finishOutput(out, route.via ?? (skb.payload as Ipv4Packet).dst, skb, dev.device.name);
 }
 
 // Written out: an object spread here is measurably slower on the path of every forwarded packet.
-const withTtl = (p: Ipv4Packet, ttl: number): Ipv4Packet => ({
+export const withTtl = (p: Ipv4Packet, ttl: number): Ipv4Packet => ({
   type: 'ipv4',
   src: p.src,
   dst: p.dst,
@@ -163,7 +163,7 @@ function localDeliver(dev: InetDevice, skb: Skb): void {
   const { netns } = dev;
   const whole = netns.reassembly.take(skb, dev);
   if (!whole) return;
-  if (passHook(netns, whole, 'INPUT', dev.device.name, undefined) === NF_DROP) return;
+  if (passHook(netns, whole, 'INPUT', dev.device.name, undefined) !== NF_ACCEPT) return;
   const ip = whole.payload as Ipv4Packet;
   const payload = ip.payload;
   if (payload.type === 'icmp') {

@@ -5,6 +5,8 @@ import type {
   ConntrackView,
   DropReason,
   HookName,
+  IpvsConnectionView,
+  IpvsServerView,
   RouteType,
   RouteView,
   RuleTableView,
@@ -38,12 +40,21 @@ export interface ConntrackTable {
   views(): ConntrackView[];
   flush(): void;
   deleteWhere(doomed: (entry: ConntrackEntry) => boolean): number;
+  kill(original: ConntrackTuple): void;
   tupleTaken(tuple: ConntrackTuple, except: ConntrackEntry): boolean;
 }
 
 /** The rules of a namespace, whichever tool wrote them. */
 export interface RuleTables {
   tableViews(): RuleTableView[];
+}
+
+/** The virtual servers of a namespace and their connections, where anything has asked for IPVS. */
+export interface IpvsTables {
+  /** At most so many as a view lists. */
+  serverViews(): IpvsServerView[];
+  readonly serverCount: number;
+  connectionViews(): IpvsConnectionView[];
 }
 
 /** A network namespace (Linux: struct net): everything network that its processes can see. */
@@ -68,6 +79,7 @@ export class Netns implements DeviceOwner {
   conntrack: ConntrackTable | undefined = undefined;
   /** iptables and nftables of the namespace, where something has written rules. */
   rules: RuleTables | undefined = undefined;
+  ipvs: IpvsTables | undefined = undefined;
   /** Called before the first packet passes a hook: rules may be written as late as that. */
   beforeFirstHook: (() => void) | undefined = undefined;
   readonly lo: InetDevice;
@@ -105,6 +117,18 @@ export class Netns implements DeviceOwner {
     this.addAddressRoutes(dev, cidr);
   }
 
+  /** Takes an interface address away, with the routes that came with it; false when the device does not have it. */
+  removeAddress(dev: InetDevice, cidr: Cidr): boolean {
+    const at = dev.addresses.findIndex(({ address, length }) => address === cidr.address && length === cidr.length);
+    if (at < 0) return false;
+    dev.addresses.splice(at, 1);
+    this.fib.remove('local', { address: cidr.address, length: 32 });
+    const broadcast = broadcastOf(cidr);
+    if (broadcast !== undefined) this.fib.remove('local', { address: broadcast, length: 32 });
+    if (cidr.length < 32) this.fib.remove('main', networkOf(cidr));
+    return true;
+  }
+
   private addAddressRoutes(dev: InetDevice, cidr: Cidr): void {
     const { address } = cidr;
     if (!isIpv4(address)) return;
@@ -112,6 +136,8 @@ export class Netns implements DeviceOwner {
       this.addKernelRoute(dev, 'local', 'local', networkOf(cidr), address);
     }
     this.addKernelRoute(dev, 'local', 'local', { address, length: 32 }, address);
+    // Of a device that is down the address itself is local, and no more.
+    if (!dev.device.up) return;
     const broadcast = broadcastOf(cidr);
     if (broadcast !== undefined) this.addKernelRoute(dev, 'local', 'broadcast', { address: broadcast, length: 32 }, address);
     if (dev !== this.lo && cidr.length < 32) this.addKernelRoute(dev, 'main', 'unicast', networkOf(cidr), address);
@@ -201,6 +227,9 @@ export class Netns implements DeviceOwner {
       sockets: (['tcp', 'udp', 'icmp'] as const).flatMap((p) => this.transports[p]?.views() ?? []),
       sysctls: this.sysctls.view(),
       ruleTables: this.rules?.tableViews() ?? [],
+      ipvsServers: this.ipvs?.serverViews() ?? [],
+      ipvsServerCount: this.ipvs?.serverCount ?? 0,
+      ipvsConnections: this.ipvs?.connectionViews() ?? [],
     };
   }
 

@@ -3,7 +3,7 @@ import type { Direction, DropReason, HookName } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length } from '../../protocol/packet.ts';
 import { CT_RELATED, CT_REPLY } from '../conntrack/entry.ts';
 import { type HostQueueTicket, Skb } from '../link/skb.ts';
-import { type HookState, type HookVerdict, NF_ACCEPT, NF_DROP } from '../netfilter/hooks.ts';
+import { type HookState, type HookVerdict, NF_ACCEPT, NF_DROP, NF_STOLEN } from '../netfilter/hooks.ts';
 import type { Route } from './fib.ts';
 import { fragment } from './fragment.ts';
 import type { InetDevice } from './inet-device.ts';
@@ -82,7 +82,9 @@ export function localOut(netns: Netns, packet: Ipv4Packet, origin: Origin): Outp
       nextHop: route.view.type === 'local' ? undefined : nextHop,
       input: false,
     });
-  if (passHook(netns, skb, 'OUTPUT', undefined, out.device.name) === NF_DROP) return 'EPERM';
+  const verdict = passHook(netns, skb, 'OUTPUT', undefined, out.device.name);
+  if (verdict === NF_DROP) return 'EPERM';
+  if (verdict === NF_STOLEN) return undefined;
   const after = skb.payload as Ipv4Packet;
   if (after.dst === packet.dst) {
     finishOutput(out, nextHop, skb);
@@ -129,7 +131,7 @@ function reroute(netns: Netns, skb: Skb, packet: Ipv4Packet): OutputError | unde
 export function finishOutput(out: InetDevice, nextHop: Ipv4, skb: Skb, inDevice?: string): void {
   const { netns, device } = out;
   skb.nextHop = nextHop;
-  if (passHook(netns, skb, 'POSTROUTING', inDevice, device.name) === NF_DROP) return;
+  if (passHook(netns, skb, 'POSTROUTING', inDevice, device.name) !== NF_ACCEPT) return;
   const packet = skb.payload as Ipv4Packet;
   const mtu = netns.pathMtu.size === 0 ? device.mtu : Math.min(device.mtu, netns.pathMtu.get(packet.dst) ?? device.mtu);
   if (ipv4Length(packet) > mtu) {

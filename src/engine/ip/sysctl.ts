@@ -14,6 +14,8 @@ const KNOWN: Readonly<Record<string, { readonly fallback: number; readonly min: 
   'net.ipv4.conf.DEV.route_localnet': { fallback: 0, min: 0, max: 1 },
   'net.ipv4.conf.DEV.accept_local': { fallback: 0, min: 0, max: 1 },
   'net.ipv4.conf.DEV.send_redirects': { fallback: 1, min: 0, max: 1 },
+  'net.ipv4.conf.DEV.arp_ignore': { fallback: 0, min: 0, max: 2 },
+  'net.ipv4.conf.DEV.arp_announce': { fallback: 0, min: 0, max: 2 },
   'net.ipv4.tcp_syn_retries': { fallback: 6, min: 1, max: 127 },
   'net.ipv4.tcp_synack_retries': { fallback: 5, min: 0, max: 255 },
   // Linux 6.5 sends the first four SYN retransmissions a second apart; 0 gives the older doubling from the start (1, 3, 7, ... s).
@@ -25,10 +27,14 @@ const KNOWN: Readonly<Record<string, { readonly fallback: number; readonly min: 
   'net.ipv4.neigh.default.base_reachable_time_ms': { fallback: 30_000, min: 1, max: 86_400_000 },
   'net.ipv4.neigh.default.delay_first_probe_time': { fallback: 5, min: 0, max: 3600 },
   'net.bridge.bridge-nf-call-iptables': { fallback: 1, min: 0, max: 1 },
+  'net.ipv4.vs.conntrack': { fallback: 0, min: 0, max: 1 },
+  'net.ipv4.vs.conn_reuse_mode': { fallback: 1, min: 0, max: 1 },
+  'net.ipv4.vs.expire_nodest_conn': { fallback: 0, min: 0, max: 1 },
+  'net.ipv4.vs.expire_quiescent_template': { fallback: 0, min: 0, max: 1 },
   'net.netfilter.nf_conntrack_max': { fallback: 262_144, min: 1, max: 2_147_483_647 },
 };
 
-const DEVICE_KEY = /^net\.ipv4\.conf\.([^.]+)\.(rp_filter|route_localnet|accept_local|send_redirects)$/;
+const DEVICE_KEY = /^net\.ipv4\.conf\.([^.]+)\.(rp_filter|route_localnet|accept_local|send_redirects|arp_ignore|arp_announce)$/;
 const patternOf = (key: string): string => key.replace(DEVICE_KEY, 'net.ipv4.conf.DEV.$2');
 
 /** The sysctls of one network namespace; nothing leaks between namespaces. */
@@ -73,6 +79,11 @@ export class Sysctls {
     return this.strictest === 0 ? 0 : Math.max(this.get('net.ipv4.conf.all.rp_filter'), this.forDevice(device, 'rp_filter'));
   }
 
+  /** The larger of `all` and the device's own (include/linux/inetdevice.h, IN_DEV_MAXCONF). */
+  arp(device: string, name: 'arp_ignore' | 'arp_announce'): number {
+    return Math.max(this.get(`net.ipv4.conf.all.${name}`), this.forDevice(device, name));
+  }
+
   /** On when it is on for `all` or for the device. */
   either(device: string, name: 'route_localnet' | 'accept_local' | 'send_redirects'): boolean {
     return this.get(`net.ipv4.conf.all.${name}`) === 1 || this.forDevice(device, name) === 1;
@@ -81,7 +92,7 @@ export class Sysctls {
   view(): Record<string, string> {
     const view: Record<string, string> = {};
     for (const [key, { fallback }] of Object.entries(KNOWN)) if (!key.includes('DEV')) view[key] = String(this.values.get(key) ?? fallback);
-    for (const name of ['rp_filter', 'route_localnet', 'accept_local', 'send_redirects'])
+    for (const name of ['rp_filter', 'route_localnet', 'accept_local', 'send_redirects', 'arp_ignore', 'arp_announce'])
       view[`net.ipv4.conf.all.${name}`] = String(this.get(`net.ipv4.conf.all.${name}`));
     for (const [key, value] of this.values) view[key] = String(value);
     return view;

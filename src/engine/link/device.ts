@@ -109,6 +109,26 @@ export class Loopback extends Device {
   }
 }
 
+/** A device that leads nowhere (drivers/net/dummy.c): kube-proxy's kube-ipvs0 only holds addresses, and stays down. */
+export class Dummy extends Device {
+  constructor(owner: DeviceOwner, name: string, mac: Mac) {
+    super(owner, name, 'dummy', mac, 1500);
+    this.up = false;
+  }
+
+  get carrier(): boolean {
+    return true;
+  }
+
+  get peer(): undefined {
+    return undefined;
+  }
+
+  protected transmit(skb: Skb): void {
+    if (skb.hostQueue) skb.hostQueue.waiting = false;
+  }
+}
+
 /**
  * One end of a two-ended link: a veth (drivers/net/veth.c) or a NIC on a cable. They differ in how
  * long a frame takes, and in that a cable can be cut.

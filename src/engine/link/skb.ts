@@ -26,6 +26,8 @@ export class Skb implements Subject {
   /** The conntrack entry it belongs to, and how; owned by conntrack. */
   ct: unknown = undefined;
   ctInfo = 0;
+  /** IPVS has translated it already and leaves it alone from here on (Linux: skb->ipvs_property). */
+  ipvsDone = false;
   /** The station it goes to next, from its routing on. */
   nextHop: Ipv4 | undefined = undefined;
   private srcMac: Mac;
@@ -88,6 +90,7 @@ export class Skb implements Subject {
     copy.physIn = this.physIn;
     copy.ct = this.ct;
     copy.ctInfo = this.ctInfo;
+    copy.ipvsDone = this.ipvsDone;
     return copy;
   }
 
@@ -99,6 +102,7 @@ export class Skb implements Subject {
     this.bridgedNat = undefined;
     this.ct = undefined;
     this.ctInfo = 0;
+    this.ipvsDone = false;
     if (this.hostQueue) {
       this.hostQueue.waiting = false;
       this.hostQueue = undefined;

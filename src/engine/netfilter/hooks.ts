@@ -4,7 +4,9 @@ import type { Skb } from '../link/skb.ts';
 /** What a hook function decides about a packet (include/uapi/linux/netfilter.h). */
 export const NF_ACCEPT = 0;
 export const NF_DROP = 1;
-export type HookVerdict = typeof NF_ACCEPT | typeof NF_DROP;
+/** The function has taken the packet for itself, as IPVS does: whoever passed the hook is done with it. */
+export const NF_STOLEN = 2;
+export type HookVerdict = typeof NF_ACCEPT | typeof NF_DROP | typeof NF_STOLEN;
 
 /** Where in its way a packet is when a hook sees it. */
 export interface HookState {
@@ -66,7 +68,8 @@ export class HookTable {
   run(skb: Skb, state: HookState): HookVerdict {
     const chain = this.chains[state.hook];
     for (let i = 0; i < chain.length; i++) {
-      if ((chain[i] as HookFunction)(skb, state) === NF_DROP) return NF_DROP;
+      const verdict = (chain[i] as HookFunction)(skb, state);
+      if (verdict !== NF_ACCEPT) return verdict;
     }
     return NF_ACCEPT;
   }
