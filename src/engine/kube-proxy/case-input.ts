@@ -2,6 +2,7 @@ import type { Cidr, IpAddress } from '../../protocol/address.ts';
 import { SCHEDULERS } from '../ipvs/model.ts';
 import { familyOf, type IpFamily, parseCidrSloppy, parseIpSloppy } from './addresses.ts';
 import { type CaseObjects, readObjects } from './case-objects.ts';
+import { parseDurationNs } from './go-duration.ts';
 import type { JsonReader } from './json-reader.ts';
 import type { ProxyConfig, ProxyNode } from './model.ts';
 import { nodePortAddresses } from './node-port-addresses.ts';
@@ -121,13 +122,8 @@ function readDetector(detector: JsonReader, ofNode: JsonReader): Cidr | undefine
   return cidr(detector.at('cidr').present ? detector.at('cidr') : ofNode);
 }
 
-const UNITS: Readonly<Record<string, number>> = { h: 3600e9, m: 60e9, s: 1e9, ms: 1e6 };
-
 /** Seconds as a number, or a duration such as `30s` or `1m30s`. */
 function readDurationNs(reader: JsonReader): number {
   if (typeof reader.value === 'number') return reader.value >= 0 ? reader.value * 1e9 : reader.fail('a duration');
-  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(reader.text())) reader.fail('a duration such as 30s');
-  let total = 0;
-  for (const [, count, unit] of reader.text().matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) total += Number(count) * (UNITS[unit as string] ?? 0);
-  return total;
+  return parseDurationNs(reader.text()) ?? reader.fail('a duration such as 30s');
 }

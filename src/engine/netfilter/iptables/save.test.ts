@@ -94,6 +94,16 @@ COMMIT
     ]);
   });
 
+  it('prints virtual servers of IPVS in the order of its own, the protocol as a number', () => {
+    const line = '-A OUTPUT -s 198.51.100.9 -m ipvs --vaddr 198.51.100.9 --vproto tcp ! --vport 80 -j DROP';
+    const parsed = parseRule(line);
+    expect(parsed.ok && parsed.value.rules.map((rule) => ruleText('ip', 'OUTPUT', rule))).toEqual([
+      '-A OUTPUT -s 198.51.100.9/32 -m ipvs --vproto 6 --vaddr 198.51.100.9 ! --vport 80 -j DROP',
+    ]);
+    const refused = ['-m ipvs', '-m ipvs --vdir REPLY', '-m ipvs --vproto nothing', '-m ipvs --vport 1 --vport 2'];
+    for (const match of refused) expect(parseRule(`-A OUTPUT ${match}`).ok).toBe(false);
+  });
+
   it('prints nothing of tables that nobody has written into', () => {
     expect(saveTables(new IptablesTables('ip6').allRules())).toBe('');
     const unused: TableName = 'security';

@@ -24,6 +24,7 @@ function matches(condition: string, packet: Partial<RulePacket> = {}, host: Rule
 
 const FRAGMENT = { srcPort: undefined, dstPort: undefined, tcpFlags: undefined, laterFragment: true } as const;
 const UDP = { protocol: 17, tcpFlags: undefined } as const;
+const BY_IPVS: Partial<RulePacket> = { ipvs: { protocol: 6, address: ip('10.96.0.10'), port: 80 } };
 const PING = { protocol: 1, srcPort: undefined, dstPort: undefined, tcpFlags: undefined, icmpType: 8, icmpCode: 0 } as const;
 
 describe('matches', () => {
@@ -101,6 +102,12 @@ describe('matches', () => {
     ['-m physdev --physdev-is-bridged', { physInDevice: 'veth1' }, false],
     ['-m physdev --physdev-is-in ! --physdev-is-out', { physInDevice: 'veth1' }, true],
     ['-m comment --comment x -m nfacct --nfacct-name y', {}, true],
+    ['-m ipvs --vproto tcp --vaddr 10.96.0.0/16 --vport 80', BY_IPVS, true],
+    ['-m ipvs --vaddr 10.96.0.10 ! --vport 80', BY_IPVS, false],
+    ['-m ipvs ! --vproto udp', BY_IPVS, true],
+    ['-m ipvs --vaddr 10.96.0.11', BY_IPVS, false],
+    // Only what IPVS has sent on, whatever is asked of it.
+    ['-m ipvs ! --vaddr 10.96.0.11', {}, false],
   ];
 
   it.each(table)('%s', (condition, packet, expected) => expect(matches(condition, packet)).toBe(expected));
