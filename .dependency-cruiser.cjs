@@ -2,7 +2,16 @@
 // runs it and also fails when a folder has no line here, or a line or a wall has nothing left to hold.
 
 const VOCABULARY = ['base', 'protocol'];
-const KERNEL = ['engine/sim', 'engine/packet', 'engine/link', 'engine/netfilter', 'engine/conntrack', 'engine/ip', 'engine/socket'];
+const KERNEL = [
+  'engine/sim',
+  'engine/packet',
+  'engine/link',
+  'engine/netfilter',
+  'engine/conntrack',
+  'engine/ip',
+  'engine/socket',
+  'engine/ipvs',
+];
 const CODEMIRROR = ['commands', 'lang-yaml', 'language', 'lint', 'search', 'state', 'view'].map((name) => `@codemirror/${name}`);
 const REACT = ['react', 'react-dom', '@ariakit/react', 'lucide-react', '@tanstack/react-virtual'];
 
@@ -26,14 +35,16 @@ const MAY_IMPORT = {
   'engine/k8s': { from: VOCABULARY },
   'engine/control-plane': { from: [...VOCABULARY, 'engine/k8s'] },
   // It writes rules and never sees a packet: only the types of rules come from netfilter.
-  'engine/kube-proxy': { from: [...VOCABULARY, 'engine/k8s', 'engine/netfilter'], testsFrom: ['engine/sim'] },
+  'engine/kube-proxy': { from: [...VOCABULARY, 'engine/k8s', 'engine/netfilter', 'engine/ipvs'], testsFrom: ['engine/sim'] },
+  'engine/ipvs': { from: [...VOCABULARY, ...KERNEL.slice(0, 6)] },
   'engine/cni': { from: [...VOCABULARY, ...KERNEL] },
   'engine/node-rules.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy'] },
   'engine/cluster-network.ts': {
     from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni', 'engine/kube-proxy', 'engine/node-rules.ts'],
   },
   'engine/outcomes.ts': { from: [...VOCABULARY, 'engine/sim'] },
-  'engine/evaluate-cases.ts': { from: [...VOCABULARY, 'engine/sim', 'engine/netfilter', 'engine/kube-proxy', 'engine/outcomes.ts'] },
+  // One node without a cluster around it: cases, dumps, generated rulesets.
+  'engine/single-node': { from: [...VOCABULARY, ...KERNEL, 'engine/k8s', 'engine/kube-proxy', 'engine/outcomes.ts'] },
   'engine/targets.ts': { from: [...VOCABULARY, 'engine/cluster-network.ts'] },
   'engine/world.ts': {
     testsFrom: ['scenario', 'explain'],
@@ -51,7 +62,7 @@ const MAY_IMPORT = {
   },
   // The only public door of the engine.
   'engine/index.ts': {
-    from: [...VOCABULARY, 'engine/packet', 'engine/control-plane', 'engine/kube-proxy', 'engine/evaluate-cases.ts', 'engine/world.ts'],
+    from: [...VOCABULARY, 'engine/packet', 'engine/control-plane', 'engine/kube-proxy', 'engine/single-node', 'engine/world.ts'],
   },
   // Tests of whole worlds: each tells what happens to a packet from end to end.
   'engine/stories': { from: [...VOCABULARY, 'engine/world.ts', 'scenario'], node: true },
@@ -60,7 +71,7 @@ const MAY_IMPORT = {
   explain: { from: VOCABULARY },
   'linux-lab': { from: VOCABULARY },
   scenario: { from: [...VOCABULARY, 'engine/k8s', 'engine/control-plane'], packages: ['yaml', 'zod', 'fflate'] },
-  worker: { from: [...VOCABULARY, 'engine/index.ts', 'scenario'] },
+  worker: { from: [...VOCABULARY, 'engine/index.ts', 'scenario', 'linux-lab'] },
   widgets: { from: ['base'], packages: REACT },
   lab: {
     from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'widgets'],
@@ -151,7 +162,7 @@ const walls = [
     name: 'wall: kube-proxy writes rules and never sees a packet; of netfilter it knows how rules look (model.ts) only',
     severity: 'error',
     from: { path: '^src\\/engine\\/kube-proxy\\/', pathNot: TEST },
-    to: { path: '^src\\/engine\\/netfilter\\/', pathNot: '\\/model\\.ts$' },
+    to: { path: '^src\\/engine\\/(netfilter|ipvs)\\/', pathNot: '\\/model\\.ts$' },
   },
 ];
 

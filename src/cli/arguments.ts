@@ -24,7 +24,7 @@ export function parseArguments(argv: readonly string[], specs: Readonly<Record<s
     const equals = word.indexOf('=');
     const name = word.startsWith('--') ? word.slice(2, equals > 0 ? equals : undefined) : '';
     const kind = spec[name];
-    if (!word.startsWith('--') && spec['OPERAND'] && operands.length === 0) {
+    if (!word.startsWith('--') && spec.OPERAND && operands.length === 0) {
       operands.push(word);
       continue;
     }

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { encodePcapng, type World } from '../engine/index.ts';
+import { encodePcapng, traceRules, type World } from '../engine/index.ts';
 import { packetText } from '../explain/packet-text.ts';
 import { outcomeText, sentence } from '../explain/sentence.ts';
 import { goldenLine, toStep } from '../explain/step.ts';
@@ -8,7 +8,7 @@ import type { Input } from '../protocol/engine.ts';
 import type { LabEvent, ProbeProtocol } from '../protocol/event.ts';
 import { encodeLink } from '../scenario/encode-link.ts';
 import { type Arguments, oneOf, optional, parseArguments, required, UsageError, wholeNumber } from './arguments.ts';
-import { loadWorld, openWorld, readFiles } from './manifest-files.ts';
+import { loadWorld, openWorld, readFiles, readText } from './manifest-files.ts';
 import { evaluateText, rulesText } from './rules.ts';
 import { stateJson } from './state-json.ts';
 import { stateText } from './state-text.ts';
@@ -31,7 +31,8 @@ const COMMANDS = {
   evaluate: { OPERAND: 'operand' },
   'linux-lab': { manifests: 'values', mode: 'value', seed: 'value' },
   state: { manifests: 'values', in: 'value', json: 'flag', seed: 'value', mode: 'value' },
-  pcap: { ...PROBE, at: 'value', out: 'value' },
+  pcap: { ...PROBE, at: 'values', out: 'value' },
+  'rules-trace': { dump: 'values', from: 'value', to: 'value', proto: 'value', in: 'value', 'source-port': 'value', json: 'flag' },
   link: { manifests: 'values', base: 'value' },
 } as const;
 
@@ -43,7 +44,8 @@ const USAGE = `usage: hoplab COMMAND --manifests FILE...
   evaluate CASES.json                                                           what becomes of the flows of recorded cases
   state --manifests F --in REF [--json]
   linux-lab --manifests F [--mode ...]                                          a bash script that builds the same network on Linux
-  pcap  --manifests F --from REF --to TARGET --at NAMESPACE:DEVICE --out FILE.pcapng
+  pcap  --manifests F --from REF --to TARGET --at NAMESPACE:DEVICE... --out FILE.pcapng
+  rules-trace --dump FILE... --from ADDRESS --to ADDRESS[:PORT] [--in DEVICE] [--proto tcp|udp|icmp]    one packet through a node's own dumps
   link  --manifests F [--base URL]
 REF: pod/NAMESPACE/NAME, node/NAME, external.  TARGET: host:port, an address, a URL, a REF with a port, or svc/NAMESPACE/NAME:PORT.`;
 
@@ -62,6 +64,7 @@ function main(argv: readonly string[]): number {
     else if (args.command === 'outcomes') outcomes(args);
     else if (args.command === 'linux-lab') linuxLab(args);
     else if (args.command === 'rules') out(rulesText(args));
+    else if (args.command === 'rules-trace') rulesTrace(args);
     else if (args.command === 'evaluate') out(evaluateText(args));
     else if (args.command === 'pcap') pcap(args);
     else link(args);
@@ -180,35 +183,75 @@ function state(args: Arguments): void {
 }
 
 function pcap(args: Arguments): void {
-  const at = required(args, 'at');
+  const places = args.options.get('at');
+  if (!places) throw new UsageError('pcap: --at is missing: NAMESPACE:DEVICE, as in node/worker-1:cni0');
   const file = required(args, 'out');
-  const colon = at.lastIndexOf(':');
-  if (colon < 1) throw new UsageError(`pcap: --at: expected NAMESPACE:DEVICE, as in node/worker-1:cni0, got ${JSON.stringify(at)}`);
   const world = openWorld(args);
-  const netns = world.namespaceOf(at.slice(0, colon)) ?? at.slice(0, colon);
-  const device = at.slice(colon + 1);
-  const view = world.inspect(netns);
-  if (!view?.devices.some((d) => d.name === device))
-    throw new UsageError(
-      `pcap: --at: there is no device ${JSON.stringify(device)} in ${netns}; devices: ${view?.devices.map((d) => d.name).join(', ') ?? 'none, there is no such namespace'}`,
-    );
-  send(args, world, 1);
-  const seen = world
-    .takeEvents()
-    .filter(
-      (e): e is LabEvent & { frame: NonNullable<LabEvent['frame']> } =>
-        (e.type === 'tx' || e.type === 'rx') && e.netns === netns && e.device === device && e.frame !== undefined,
-    );
-  const bytes = encodePcapng({
-    interfaceName: device,
-    packets: seen.map((e) => ({ timeNs: e.timeNs, frame: e.frame, comment: sentence(e).title, outgoing: e.type === 'tx' })),
+  const interfaces = places.map((place) => {
+    const colon = place.lastIndexOf(':');
+    if (colon < 1) throw new UsageError(`pcap: --at: expected NAMESPACE:DEVICE, as in node/worker-1:cni0, got ${JSON.stringify(place)}`);
+    const netns = world.namespaceOf(place.slice(0, colon)) ?? place.slice(0, colon);
+    const device = place.slice(colon + 1);
+    const view = world.inspect(netns);
+    if (!view?.devices.some((d) => d.name === device))
+      throw new UsageError(
+        `pcap: --at: there is no device ${JSON.stringify(device)} in ${netns}; devices: ${view?.devices.map((d) => d.name).join(', ') ?? 'none, there is no such namespace'}`,
+      );
+    return { netns, device };
   });
+  send(args, world, 1);
+  const packets = world.takeEvents().flatMap((event) => {
+    if ((event.type !== 'tx' && event.type !== 'rx') || !event.frame) return [];
+    const index = interfaces.findIndex(({ netns, device }) => event.netns === netns && event.device === device);
+    const { timeNs, frame } = event;
+    return index < 0 ? [] : [{ interface: index, timeNs, frame, comment: sentence(event).title, outgoing: event.type === 'tx' }];
+  });
+  const names =
+    interfaces.length === 1 ? interfaces.map(({ device }) => device) : interfaces.map(({ netns, device }) => `${netns}:${device}`);
   try {
-    writeFileSync(file, bytes);
+    writeFileSync(file, encodePcapng({ interfaces: names, packets }));
   } catch (error) {
     throw new UsageError(`pcap: --out: ${error instanceof Error ? error.message : String(error)}`);
   }
-  note(`${seen.length} packets written to ${file}${seen[0] ? `; the first: ${packetText(seen[0].frame)}` : ''}`);
+  note(`${packets.length} packets written to ${file}${packets[0] ? `; the first: ${packetText(packets[0].frame)}` : ''}`);
+}
+
+function rulesTrace(args: Arguments): void {
+  const files = args.options.get('dump');
+  if (!files)
+    throw new UsageError('rules-trace: --dump is missing: files with what iptables-save, nft list ruleset, ip addr, ip route printed');
+  const dumps = files.map((file) => readText(file)).join('\n');
+  const to = required(args, 'to');
+  const colon = to.lastIndexOf(':');
+  const protocol = oneOf(args, 'proto', ['tcp', 'udp', 'icmp'] as const) ?? (colon < 0 ? 'icmp' : 'tcp');
+  const answer = traceRules({
+    dumps,
+    packet: {
+      protocol,
+      source: required(args, 'from'),
+      destination: colon < 0 ? to : to.slice(0, colon),
+      destinationPort: colon < 0 ? undefined : Number(to.slice(colon + 1)),
+      sourcePort: wholeNumber(args, 'source-port', 1, 65_535),
+      inDevice: optional(args, 'in'),
+    },
+  });
+  if (!answer.ok) {
+    const [first, ...more] = answer.problems.map(
+      ({ line, message }) => `${files.length === 1 ? `${files[0]}: ` : ''}${line === undefined ? '' : `line ${line}: `}${message}`,
+    );
+    throw new UsageError([`rules-trace: ${first}`, ...more].join('\n'));
+  }
+  for (const text of answer.notes) note(`note: ${text}`);
+  const steps = answer.events.map(toStep).filter((step) => step !== undefined);
+  if (args.options.has('json')) {
+    out(JSON.stringify({ verdict: answer.verdict, steps, cost: costOf(answer.events) }));
+    return;
+  }
+  for (const step of steps) {
+    out(goldenLine(step));
+    if (step.event === 'rule') out(`${' '.repeat(16)}${step.rule}`);
+  }
+  out(answer.verdict);
 }
 
 function linuxLab(args: Arguments): void {

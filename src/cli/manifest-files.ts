@@ -25,6 +25,15 @@ export function readFiles(args: Arguments): SourceFile[] {
   });
 }
 
+/** A file as text, `-` for standard input; what cannot be read is a UsageError. */
+export function readText(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 function readOne(path: string): SourceFile {
   const size = statSync(path).size;
   if (size > TEXT_LENGTH_MAX)

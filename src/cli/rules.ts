@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Result } from '../base/result.ts';
 import { compileCases, evaluateCases } from '../engine/index.ts';
 import { type Arguments, oneOf, optional, required, UsageError } from './arguments.ts';
-import { openWorld } from './manifest-files.ts';
+import { openWorld, readText } from './manifest-files.ts';
 
 /** `rules`: what a node's kube-proxy and network plugin wrote, or what kube-proxy compiles for recorded cases. */
 export function rulesText(args: Arguments): string {
@@ -34,12 +33,7 @@ function unwrap<T>(file: string, result: Result<T, string>): T {
 }
 
 function readJson(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const text = readText(file);
   try {
     return JSON.parse(text);
   } catch (error) {

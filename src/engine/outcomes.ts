@@ -39,15 +39,18 @@ class ScriptedDraws implements Draws {
 
 /**
  * Follows every way that the draws of rules can go: `run` is repeated, each time from the same
- * beginning, with other draws. Returns every way's result with its exact probability.
+ * beginning, with other draws, at most `waysMax` times. Returns every way's result with its exact probability.
  */
-export function followAllWays<T>(run: (draws: Draws) => T): {
+export function followAllWays<T>(
+  run: (draws: Draws) => T,
+  waysMax = WAYS_MAX,
+): {
   readonly ways: readonly { result: T; probability: number }[];
   readonly incomplete: boolean;
 } {
   const ways: { result: T; probability: number }[] = [];
   const open: (readonly number[])[] = [[]];
-  while (open.length > 0 && ways.length < WAYS_MAX) {
+  while (open.length > 0 && ways.length < waysMax) {
     const script = open.pop() as readonly number[];
     const draws = new ScriptedDraws(script);
     const result = run(draws);

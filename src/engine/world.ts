@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { formatIp, type Ipv4 } from '../protocol/address.ts';
-import type { Input, InputAnswer, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
+import type { Input, InputAnswer, ModeComparison, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
 import type { FlowOutcome, LabEvent, ProxyMode } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
 import type { LinuxLabInput } from '../protocol/linux-lab.ts';
@@ -8,6 +8,7 @@ import type { ContainerView, NetnsView, PossibleOutcome, RuleChainView, Topology
 import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
 import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
+import type { SimulatedProxyMode } from './node-rules.ts';
 import { followAllWays } from './outcomes.ts';
 import { LabContext } from './sim/lab-context.ts';
 import { resolveRef, resolveTarget, type Target } from './targets.ts';
@@ -15,6 +16,9 @@ import { Probe } from './workload/probe.ts';
 import type { Stack } from './workload/stack.ts';
 
 const COUNT_MAX = 100_000;
+const COMPARED_MODES: readonly SimulatedProxyMode[] = ['iptables', 'nftables'];
+/** Of a Service with more endpoints than these, modes may be shown with different ones. */
+const COMPARED_WAYS_MAX = 40;
 /** More work than any honest input makes: a bound on runaway traffic, far above a minute of computing. */
 const TASKS_MAX = 200_000_000;
 
@@ -192,7 +196,7 @@ export class World {
    * Plays a probe through once for every way that chance can go, each in a world that begins as this one began, and
    * gives what `look` makes of each: the recording and the outcome.
    */
-  everyWay<T>(send: SendInput, look: (world: World, events: readonly LabEvent[], outcome: FlowOutcome) => T): T[] {
+  everyWay<T>(send: SendInput, look: (world: World, events: readonly LabEvent[], outcome: FlowOutcome) => T, waysMax?: number): T[] {
     const { ways } = followAllWays((draws) => {
       const world = new World(this.plan);
       for (const input of this.changes) world.apply(input);
@@ -207,8 +211,31 @@ export class World {
       world.run();
       assert(ended !== undefined, 'a flow ends');
       return look(world, world.takeEvents(), ended);
-    });
+    }, waysMax);
     return ways.map(({ result }) => result);
+  }
+
+  /**
+   * The same probe in every proxy mode, each in a fresh cluster. Where modes choose by chance, the way is shown that
+   * leads to the same endpoint as in the first, so that what differs is the mode and not the dice.
+   */
+  compareModes(send: SendInput): ModeComparison {
+    const from = resolveRef(this.network, send.from);
+    if (!from.ok) return { known: false, reason: `from: ${from.error}` };
+    const target = resolveTarget(this.network, send.to, send.protocol);
+    if (!target.ok) return { known: false, reason: `to: ${target.error}` };
+    const { count: _count, intervalNs: _intervalNs, ...once } = send;
+    const runs: { mode: ProxyMode; events: readonly LabEvent[]; outcome: FlowOutcome }[] = [];
+    for (const mode of COMPARED_MODES) {
+      const world = new World({ ...this.plan, proxy: { ...this.plan.proxy, mode } });
+      for (const input of this.changes) if (input.type !== 'setProxyMode') world.apply(input);
+      const ways = world.everyWay(once, (_world, events, outcome) => ({ mode, events, outcome }), COMPARED_WAYS_MAX);
+      const wanted = runs[0]?.outcome.endpoint;
+      const run = ways.find(({ outcome }) => outcome.endpoint === wanted) ?? ways[0];
+      assert(run !== undefined, 'there is always a way');
+      runs.push(run);
+    }
+    return { known: true, runs };
   }
 
   /**

@@ -112,8 +112,8 @@ function buildSection(views: readonly NetnsView[], commands: readonly NamespaceC
   for (const { id } of views) lines.push(`  hold ${quote(id)}`);
   lines.push(
     '  local own; own=$(readlink /proc/self/ns/net)',
-    '  for namespace in "${!PID[@]}"; do',
-    '    until [[ -r "/proc/${PID[$namespace]}/ns/net" && "$(readlink "/proc/${PID[$namespace]}/ns/net")" != "$own" ]]; do sleep 0.01; done',
+    `  for namespace in "\${!PID[@]}"; do`,
+    `    until [[ -r "/proc/\${PID[$namespace]}/ns/net" && "$(readlink "/proc/\${PID[$namespace]}/ns/net")" != "$own" ]]; do sleep 0.01; done`,
     '  done',
     '',
     '  # IPv6 stays out of it, and sysctls are as the lab has them.',

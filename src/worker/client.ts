@@ -1,8 +1,5 @@
-import type { Batch, Engine, Input, InputAnswer, LoadAnswer, PossibleOutcomes, RuleChainName, SourceFile } from '../protocol/engine.ts';
-import type { NetnsView, RuleChainView } from '../protocol/view.ts';
-import type { Port, Request, Response } from './messages.ts';
-
-type Body<R = Request> = R extends { id: number } ? Omit<R, 'id'> : never;
+import type { Batch, Engine } from '../protocol/engine.ts';
+import type { Method, Port, Response } from './messages.ts';
 
 /** Speaks to an engine at the other end of a port. */
 export class PortEngine implements Engine {
@@ -18,33 +15,18 @@ export class PortEngine implements Engine {
     port.addEventListener('message', (event) => this.receive(event.data as Response));
   }
 
-  load(files: readonly SourceFile[]): Promise<LoadAnswer> {
-    return this.ask({ type: 'load', files });
-  }
-
-  input(input: Input): Promise<InputAnswer> {
-    return this.ask({ type: 'input', input });
-  }
-
-  inspect(netns: string): Promise<NetnsView | undefined> {
-    return this.ask({ type: 'inspect', netns });
-  }
-
-  inputs(): Promise<readonly Input[]> {
-    return this.ask({ type: 'inputs' });
-  }
-
-  ruleChains(netns: string): Promise<readonly RuleChainName[]> {
-    return this.ask({ type: 'ruleChains', netns });
-  }
-
-  ruleChain(netns: string, chain: RuleChainName): Promise<RuleChainView | undefined> {
-    return this.ask({ type: 'ruleChain', netns, chain });
-  }
-
-  outcomes(send: Extract<Input, { type: 'send' }>): Promise<PossibleOutcomes> {
-    return this.ask({ type: 'outcomes', send });
-  }
+  readonly load: Engine['load'] = (files) => this.ask('load', [files]);
+  readonly input: Engine['input'] = (input) => this.ask('input', [input]);
+  readonly inspect: Engine['inspect'] = (netns) => this.ask('inspect', [netns]);
+  readonly inputs: Engine['inputs'] = () => this.ask('inputs', []);
+  readonly ruleChains: Engine['ruleChains'] = (netns) => this.ask('ruleChains', [netns]);
+  readonly ruleChain: Engine['ruleChain'] = (netns, chain) => this.ask('ruleChain', [netns, chain]);
+  readonly outcomes: Engine['outcomes'] = (send) => this.ask('outcomes', [send]);
+  readonly linuxLab: Engine['linuxLab'] = () => this.ask('linuxLab', []);
+  readonly pcapng: Engine['pcapng'] = (capture) => this.ask('pcapng', [capture]);
+  readonly traceRules: Engine['traceRules'] = (request) => this.ask('traceRules', [request]);
+  readonly compareModes: Engine['compareModes'] = (send) => this.ask('compareModes', [send]);
+  readonly proxyCost: Engine['proxyCost'] = (mode, services) => this.ask('proxyCost', [mode, services]);
 
   onBatch(listener: (batch: Batch) => void): () => void {
     this.listeners.add(listener);
@@ -62,12 +44,12 @@ export class PortEngine implements Engine {
     this.fail('the engine was stopped');
   }
 
-  private ask<T>(body: Body): Promise<T> {
+  private ask<M extends Method>(method: M, args: Parameters<Engine[M]>): ReturnType<Engine[M]> {
     const id = ++this.ids;
-    return new Promise<T>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve: resolve as (value: never) => void, reject });
-      this.port.postMessage({ id, ...body });
-    });
+      this.port.postMessage({ id, method, args });
+    }) as ReturnType<Engine[M]>;
   }
 
   private receive(response: Response): void {

@@ -1,7 +1,26 @@
-import { World } from '../engine/index.ts';
-import type { Batch, Engine, Input, InputAnswer, LoadAnswer, PossibleOutcomes, RuleChainName, SourceFile } from '../protocol/engine.ts';
+import { encodePcapng, proxyCost, traceRules, World } from '../engine/index.ts';
+import { linuxLabScript, NAMESPACES_MAX } from '../linux-lab/script.ts';
+import type {
+  Batch,
+  Capture,
+  Engine,
+  Input,
+  InputAnswer,
+  LinuxLab,
+  LoadAnswer,
+  ModeComparison,
+  PossibleOutcomes,
+  ProxyCost,
+  RuleChainName,
+  RulesTrace,
+  RulesTraceRequest,
+  SourceFile,
+} from '../protocol/engine.ts';
+import type { ProxyMode } from '../protocol/event.ts';
 import type { NetnsView, RuleChainView } from '../protocol/view.ts';
 import { loadCluster } from '../scenario/load-cluster.ts';
+
+const NOTHING_LOADED = 'no cluster is loaded';
 
 /** Tasks between two batches, so that the first events are on their way while the rest is still being worked out. */
 const TASKS_PER_BATCH = 4_000;
@@ -25,7 +44,7 @@ export class LabEngine implements Engine {
 
   async input(input: Input): Promise<InputAnswer> {
     const world = this.world;
-    if (!world) return { accepted: false, reason: 'no cluster is loaded' };
+    if (!world) return { accepted: false, reason: NOTHING_LOADED };
     const epoch = this.epoch;
     const answer = world.apply(input);
     if (!answer.accepted) return answer;
@@ -54,7 +73,32 @@ export class LabEngine implements Engine {
   }
 
   async outcomes(send: Extract<Input, { type: 'send' }>): Promise<PossibleOutcomes> {
-    return this.world?.outcomes(send, this.log) ?? { known: false, reason: 'no cluster is loaded' };
+    return this.world?.outcomes(send, this.log) ?? { known: false, reason: NOTHING_LOADED };
+  }
+
+  async linuxLab(): Promise<LinuxLab> {
+    const input = this.world?.linuxLabInput(NAMESPACES_MAX);
+    if (input) return { known: true, script: linuxLabScript(input) };
+    return {
+      known: false,
+      reason: this.world ? `more than ${NAMESPACES_MAX} nodes and pods are too many for one machine` : NOTHING_LOADED,
+    };
+  }
+
+  async pcapng(capture: Capture): Promise<Uint8Array> {
+    return encodePcapng(capture);
+  }
+
+  async traceRules(request: RulesTraceRequest): Promise<RulesTrace> {
+    return traceRules(request);
+  }
+
+  async compareModes(send: Extract<Input, { type: 'send' }>): Promise<ModeComparison> {
+    return this.world?.compareModes(send) ?? { known: false, reason: NOTHING_LOADED };
+  }
+
+  async proxyCost(mode: ProxyMode, services: number): Promise<ProxyCost> {
+    return proxyCost(mode, services);
   }
 
   onBatch(listener: (batch: Batch) => void): () => void {

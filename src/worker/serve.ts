@@ -1,5 +1,20 @@
 import type { Engine } from '../protocol/engine.ts';
-import type { Port, Request, Response } from './messages.ts';
+import type { Method, Port, Request, Response } from './messages.ts';
+
+const METHODS: ReadonlySet<Method> = new Set<Method>([
+  'load',
+  'input',
+  'inspect',
+  'inputs',
+  'ruleChains',
+  'ruleChain',
+  'outcomes',
+  'linuxLab',
+  'pcapng',
+  'traceRules',
+  'compareModes',
+  'proxyCost',
+]);
 
 /** Lets an engine answer the requests that come in by a port. A failed assertion is answered as a crash. */
 export function serve(engine: Engine, port: Port): void {
@@ -15,21 +30,10 @@ export function serve(engine: Engine, port: Port): void {
   });
 }
 
-function answer(engine: Engine, request: Request): Promise<Extract<Response, { type: 'answer' }>['value']> {
-  switch (request.type) {
-    case 'load':
-      return engine.load(request.files);
-    case 'input':
-      return engine.input(request.input);
-    case 'inspect':
-      return engine.inspect(request.netns);
-    case 'inputs':
-      return engine.inputs();
-    case 'ruleChains':
-      return engine.ruleChains(request.netns);
-    case 'ruleChain':
-      return engine.ruleChain(request.netns, request.chain);
-    case 'outcomes':
-      return engine.outcomes(request.send);
-  }
+type Answer = Extract<Response, { type: 'answer' }>['value'];
+
+async function answer(engine: Engine, { method, args }: Request): Promise<Answer> {
+  if (!METHODS.has(method)) throw new Error(`the engine cannot ${JSON.stringify(method)}`);
+  // Method and arguments belong together by the type of Request, which a call through a union cannot express.
+  return await (engine[method] as (...given: unknown[]) => Promise<Answer>).apply(engine, [...args]);
 }

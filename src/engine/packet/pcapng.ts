@@ -1,35 +1,24 @@
-import type { Frame } from '../../protocol/packet.ts';
+import type { Capture } from '../../protocol/engine.ts';
 import { encodeFrame } from './codec.ts';
-
-/** What was seen at one interface. `timeNs` counts from the start of the simulation; `comment` goes to the packet. */
-interface Capture {
-  readonly interfaceName: string;
-  readonly packets: readonly { readonly timeNs: number; readonly frame: Frame; readonly comment: string; readonly outgoing: boolean }[];
-}
 
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;
 const ENHANCED_PACKET = 6;
 const LINKTYPE_ETHERNET = 1;
 
-/** A pcapng file (draft-ietf-opsawg-pcapng): little-endian, one interface, nanosecond timestamps, a comment per packet. */
+/** A pcapng file (draft-ietf-opsawg-pcapng): little-endian, named interfaces, nanosecond timestamps from the start of the simulation, a comment per packet. */
 export function encodePcapng(capture: Capture): Uint8Array {
   const blocks: Uint8Array[] = [
     block(SECTION_HEADER, [u32(0x1a2b3c4d), u16(1), u16(0), u32(0xffffffff), u32(0xffffffff), option(4, text('Hoplab')), END]),
-    block(INTERFACE_DESCRIPTION, [
-      u16(LINKTYPE_ETHERNET),
-      u16(0),
-      u32(262_144),
-      option(2, text(capture.interfaceName)),
-      option(9, Uint8Array.of(9)),
-      END,
-    ]),
+    ...capture.interfaces.map((name) =>
+      block(INTERFACE_DESCRIPTION, [u16(LINKTYPE_ETHERNET), u16(0), u32(262_144), option(2, text(name)), option(9, Uint8Array.of(9)), END]),
+    ),
   ];
-  for (const { timeNs, frame, comment, outgoing } of capture.packets) {
+  for (const { interface: index, timeNs, frame, comment, outgoing } of capture.packets) {
     const bytes = encodeFrame(frame);
     blocks.push(
       block(ENHANCED_PACKET, [
-        u32(0),
+        u32(index),
         u32(Math.floor(timeNs / 0x1_0000_0000)),
         u32(timeNs % 0x1_0000_0000),
         u32(bytes.length),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import iptables from '../kube-proxy/oracle/flows-iptables.json' with { type: 'json' };
+import nftables from '../kube-proxy/oracle/flows-nftables.json' with { type: 'json' };
 import { evaluateCases } from './evaluate-cases.ts';
-import iptables from './kube-proxy/oracle/flows-iptables.json' with { type: 'json' };
-import nftables from './kube-proxy/oracle/flows-nftables.json' with { type: 'json' };
 
 interface RecordedFlow {
   readonly name: string;

@@ -1,17 +1,15 @@
-import { assert } from '../base/assert.ts';
-import { ok, type Result } from '../base/result.ts';
-import { formatIp, type IpAddress, parseIp } from '../protocol/address.ts';
-import type { HookName } from '../protocol/event.ts';
-import type { CaseInput } from './kube-proxy/case-input.ts';
-import { type CaseFlow, readCaseInputs, readFlows } from './kube-proxy/cases.ts';
-import { IptablesProxier } from './kube-proxy/iptables/proxier.ts';
-import { NftablesProxier } from './kube-proxy/nftables/proxier.ts';
-import type { BaseChain, ChainVerdict, RuleConntrack, RuleHost, RulePacket } from './netfilter/evaluation.ts';
-import type { Rule } from './netfilter/iptables/model.ts';
-import { IptablesTables } from './netfilter/iptables/table.ts';
-import { NftRuleset } from './netfilter/nftables/ruleset.ts';
-import { followAllWays } from './outcomes.ts';
-import type { Draws } from './sim/lab-context.ts';
+import { assert } from '../../base/assert.ts';
+import { ok, type Result } from '../../base/result.ts';
+import type { CaseInput } from '../kube-proxy/case-input.ts';
+import { type CaseFlow, readCaseInputs, readFlows } from '../kube-proxy/cases.ts';
+import { IptablesProxier } from '../kube-proxy/iptables/proxier.ts';
+import { NftablesProxier } from '../kube-proxy/nftables/proxier.ts';
+import type { BaseChain, ChainVerdict, RuleHost } from '../netfilter/evaluation.ts';
+import type { Rule } from '../netfilter/iptables/model.ts';
+import { IptablesTables } from '../netfilter/iptables/table.ts';
+import { NftRuleset } from '../netfilter/nftables/ruleset.ts';
+import { followAllWays } from '../outcomes.ts';
+import { LoneHost, LonePacket } from './lone-packet.ts';
 
 /** What becomes of the first packet of one flow. */
 export interface EvaluatedFlow {
@@ -48,11 +46,11 @@ interface Way {
   readonly masquerade: boolean;
 }
 
-type Walk = (packet: TestPacket, host: RuleHost) => Way;
+type Walk = (packet: LonePacket, host: RuleHost) => Way;
 
 function evaluateFlow(input: CaseInput, flow: CaseFlow, walk: Walk): EvaluatedFlow {
   const local = new Set(input.node.addresses);
-  const { ways } = followAllWays((draws) => walk(new TestPacket(flow), new TestHost(local, draws)));
+  const { ways } = followAllWays((draws) => walk(new LonePacket(flow), new LoneHost(local, draws)));
   const endpoints = ways.flatMap(({ result }) => result.endpoint ?? []);
   const first = ways[0];
   assert(first !== undefined, 'there is always a way');
@@ -115,7 +113,7 @@ function nftablesWalk(input: CaseInput): Walk {
   };
 }
 
-function evaluate(chain: BaseChain, packet: TestPacket, host: RuleHost): { readonly verdict: ChainVerdict; readonly accepted: boolean } {
+function evaluate(chain: BaseChain, packet: LonePacket, host: RuleHost): { readonly verdict: ChainVerdict; readonly accepted: boolean } {
   let accepted = false;
   packet.hook = chain.hook;
   const verdict = chain.evaluate(
@@ -146,92 +144,4 @@ function named(chains: readonly BaseChain[], table: string, name: string): BaseC
 
 function written(result: Result<undefined, { readonly message: string }>): void {
   assert(result.ok, result.ok ? '' : `what kube-proxy writes is valid: ${result.error.message}`);
-}
-
-const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
-
-class TestPacket implements RulePacket {
-  hook: HookName = 'PREROUTING';
-  readonly inDevice = 'eth0';
-  readonly outDevice = 'eth0';
-  readonly physInDevice = undefined;
-  readonly physOutDevice = undefined;
-  readonly src: IpAddress;
-  dst: IpAddress;
-  readonly protocol: number;
-  readonly srcPort = 40_000;
-  dstPort: number;
-  readonly tcpFlags: number | undefined;
-  readonly icmpType = undefined;
-  readonly icmpCode = undefined;
-  readonly laterFragment = false;
-  readonly ttl = 64;
-  readonly tos = 0;
-  readonly length = 60;
-  mark = 0;
-  untracked = false;
-  conntrack: RuleConntrack;
-
-  constructor(flow: CaseFlow) {
-    this.src = flow.source;
-    this.dst = flow.destination;
-    this.protocol = PROTOCOLS[flow.protocol] ?? 6;
-    this.dstPort = flow.port;
-    this.tcpFlags = flow.protocol === 'TCP' ? 2 : undefined;
-    this.conntrack = connection(false);
-  }
-
-  /** Takes over the translation that a verdict asks for; returns the endpoint. */
-  translate(verdict: ChainVerdict): string | undefined {
-    if (verdict.kind !== 'nat' || verdict.nat.kind !== 'dnat') return undefined;
-    this.dst = verdict.nat.addresses?.min ?? this.dst;
-    this.dstPort = verdict.nat.ports?.min ?? this.dstPort;
-    this.conntrack = connection(true);
-    const address = formatIp(this.dst);
-    return `${address.includes(':') ? `[${address}]` : address}:${this.dstPort}`;
-  }
-}
-
-const connection = (dnat: boolean): RuleConntrack => ({
-  state: 'NEW',
-  direction: 'ORIGINAL',
-  snat: false,
-  dnat,
-  seenReply: false,
-  assured: false,
-  confirmed: false,
-  original: undefined,
-  reply: undefined,
-  mark: 0,
-  expiresSeconds: 0,
-});
-
-const LOOPBACK_V6 = parseIp('::1');
-
-class TestHost implements RuleHost {
-  readonly nowNs = 0;
-  private readonly local: ReadonlySet<IpAddress>;
-  private readonly draws: Draws;
-
-  constructor(local: ReadonlySet<IpAddress>, draws: Draws) {
-    this.local = local;
-    this.draws = draws;
-  }
-
-  addressType(address: IpAddress): 'LOCAL' | 'UNICAST' {
-    const loopback = typeof address === 'number' ? address >>> 24 === 127 : address === LOOPBACK_V6;
-    return loopback || this.local.has(address) ? 'LOCAL' : 'UNICAST';
-  }
-
-  outDeviceOf(): string {
-    return 'eth0';
-  }
-
-  chance(numerator: number): boolean {
-    return this.draws.chance(numerator);
-  }
-
-  pick(n: number): number {
-    return this.draws.pick(n);
-  }
 }
