@@ -2,7 +2,7 @@ import { formatCidr, formatIp, type IpAddress, isIpv4 } from '../../protocol/add
 import type { RealServer, VirtualServer } from '../ipvs/model.ts';
 import { SCHEDULERS } from '../ipvs/model.ts';
 import type { Match, Rule, TablePatch } from '../netfilter/iptables/model.ts';
-import { parseIpSloppy } from './addresses.ts';
+import { familyOf, parseIpSloppy } from './addresses.ts';
 import type { CaseInput } from './case-input.ts';
 import { ruleText } from './iptables/restore-text.ts';
 import { usableNodeAddresses } from './ipvs/node-addresses.ts';
@@ -124,15 +124,15 @@ const keyText = ({ address: at, port: number, protocol }: VirtualServer): string
 
 /** What is left when the servers named are those that Services want. */
 function serversLeft(input: CaseInput, existing: readonly VirtualServer[], active: readonly string[]): readonly VirtualServer[] {
+  const isActive = (key: string): boolean => active.includes(key) || active.includes(key.slice(0, key.lastIndexOf('/')));
   const table = new VirtualServerTable(input.config.family, input.config.ipvs?.excludeCidrs ?? []);
-  for (const server of existing) {
-    table.found(server);
-    const key = keyText(server);
-    const { realServers: _, ...settings } = server;
-    if (active.includes(key.slice(0, key.lastIndexOf('/')))) table.claim(key, [], [{ key, settings, destinations: [] }]);
-  }
+  for (const server of existing) if (!isActive(keyText(server))) table.found(server);
   table.takeCommands(NO_CONNECTIONS);
-  return table.list();
+  const left = new Set(table.list().map(keyText));
+  return existing.filter((server) => {
+    const otherFamily = familyOf(server.address) !== input.config.family;
+    return otherFamily || isActive(keyText(server)) || left.has(keyText(server));
+  });
 }
 
 const serverAnswer = (server: VirtualServer): Readonly<Record<string, unknown>> => ({
@@ -158,12 +158,13 @@ const chainNames = (patches: readonly TablePatch[], table: string): readonly str
 function ruleAnswer(rule: Rule): Readonly<Record<string, string>> {
   const set = rule.matches.find((match) => match.type === 'set');
   // The words of matches besides the set, as far as they are about where a packet comes from or goes to.
-  const others = rule.matches.filter(({ type }) => type === 'physdev' || type === 'addrtype');
+  const others = rule.matches.filter(({ type }) => set !== undefined && (type === 'physdev' || type === 'addrtype'));
+  const extra = rule.target?.type === 'MASQUERADE' && rule.target.nat.fullyRandom ? '--random-fully' : matchesText(others);
   return {
     jump: rule.target?.type === 'jump' ? rule.target.chain : (rule.target?.type ?? ''),
     ...(set === undefined ? {} : { matchSet: set.name }),
     ...(rule.source === undefined ? {} : { source: `${rule.source.negated ? '! ' : ''}${sourceText(rule.source.value)}` }),
-    ...(set === undefined || others.length === 0 ? {} : { extra: matchesText(others) }),
+    ...(extra === '' ? {} : { extra }),
   };
 }
 
