@@ -9,6 +9,7 @@ import nodeAndLoopback from './node-and-loopback.json' with { type: 'json' };
 import nodePort from './nodeport.json' with { type: 'json' };
 import podCrossNode from './pod-cross-node-host-gw.json' with { type: 'json' };
 import podSameNode from './pod-same-node.json' with { type: 'json' };
+import { byPacket, handshakeOnly, occurring, ofThisProbe } from './hops.ts';
 import { recordedWalks, withoutRandomPorts } from './netfilter-path.ts';
 import { type Hop, RecordedLab, type Recording } from './recorded-lab.ts';
 
@@ -41,47 +42,6 @@ const ARP_OF_AN_EARLIER_PROBE: Readonly<Record<string, string>> = {
 };
 
 const LABS = [podSameNode, podCrossNode, nodeAndLoopback, faultsRouting, clusterIpIptables, clusterIpNftables, nodePort, noEndpoints, dnsUdp, networkPolicy] as unknown as Recording[];
-
-const line = (h: Hop): string => [h.ns, h.if, h.dir, h.pkt, h.mac, h.ttl, h.df ? 'df' : '', h.len, h.otherhost ? 'otherhost' : ''].join(' ');
-
-/** Packets by their text; of each text the hops in order, packet after packet; broadcasts without order. */
-function byPacket(hops: readonly Hop[]): Record<string, string[]> {
-  const packets = new Map<string, Map<number, string[]>>();
-  for (const hop of hops) {
-    const copies = packets.get(hop.pkt) ?? new Map<number, string[]>();
-    packets.set(hop.pkt, copies);
-    const id = hop.ipid ?? 0;
-    copies.set(id, [...(copies.get(id) ?? []), line(hop)]);
-  }
-  return Object.fromEntries([...packets].map(([pkt, copies]) => {
-    const lines = [...copies.values()].flat();
-    return [pkt, pkt.startsWith('arp who-has') ? lines.sort() : lines];
-  }));
-}
-
-const occurring = (hops: readonly Hop[]): string[] => [...new Set(hops.map(line))].sort();
-
-/** Leaves out what belongs to the connection of an earlier probe: those have lower ports. */
-function ofThisProbe(hops: readonly Hop[]): Hop[] {
-  const ports = (h: Hop): number[] => [...h.pkt.matchAll(/:(400\d\d)\b/g)].map((m) => Number(m[1]));
-  const own = Math.max(0, ...hops.flatMap(ports));
-  return hops.filter((h) => ports(h).every((port) => port === own));
-}
-
-/** The recorder keeps the handshake, ARP and ICMP of a TCP probe, unless it was told to keep everything. */
-function handshakeOnly(hops: readonly Hop[]): Hop[] {
-  let firstAck: string | undefined;
-  return hops.filter((h) => {
-    const kind = h.pkt.split(' ')[0] as string;
-    if (kind === 'ACK') {
-      const id = `${h.pkt} ${h.ipid}`;
-      firstAck ??= id;
-      return id === firstAck;
-    }
-    if (kind.includes('RST') && firstAck !== undefined) return false;
-    return !/PSH|FIN/.test(kind);
-  });
-}
 
 for (const recording of LABS) {
   describe(`kernel lab ${recording.id}`, () => {

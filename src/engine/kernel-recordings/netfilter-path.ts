@@ -36,7 +36,10 @@ export function recordedWalks(paths: readonly RecordedPath[], known: ReadonlySet
     let packet = pkt;
     let walk: string[] | undefined;
     for (const item of path ?? []) {
-      if (item.hook !== undefined) {
+      if (item.hook?.includes('-ipvs-')) {
+        // Not a hook but a mark within one: the rules after it are still the hook's.
+        packet = item.pkt ?? packet;
+      } else if (item.hook !== undefined) {
         packet = item.pkt ?? packet;
         walk = [];
         const key = walkKey(ns, item.hook, item.in, item.out, packet, known);

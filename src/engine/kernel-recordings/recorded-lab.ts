@@ -1,28 +1,35 @@
 import { type Cidr, formatIp, formatMac, type Ipv4, type Mac, parseCidr, parseIpv4, parseMac, ZERO_MAC } from '../../protocol/address.ts';
-import type { ConntrackTuple, LabEvent, RouteType } from '../../protocol/event.ts';
+import type { ConntrackTuple, IpvsConnectionView, LabEvent, RouteType } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length, TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../protocol/packet.ts';
 import { Conntrack } from '../conntrack/table.ts';
 import { BridgeNetfilter } from '../ip/bridge-netfilter.ts';
+import type { InetDevice } from '../ip/inet-device.ts';
 import { NamespaceRules } from '../ip/namespace-rules.ts';
 import { Netns } from '../ip/netns.ts';
+import { Ipvs } from '../ipvs/ipvs.ts';
+import { parseCommands } from '../ipvs/parse.ts';
 import { Bridge } from '../link/bridge.ts';
-import { LinkEnd } from '../link/device.ts';
+import { Dummy, LinkEnd } from '../link/device.ts';
 import { VETH_DELAY_NS } from '../link/timing.ts';
+import { restoreSets } from '../netfilter/ipset-text.ts';
 import { LabContext } from '../sim/lab-context.ts';
 import { endpointText } from '../socket/demux.ts';
 import type { TcpConnection } from '../socket/tcp-connection.ts';
+import { IpvsMarks, type Mark } from './ipvs-marks.ts';
 import { type HookWalks, engineWalks, recordedDraws, type RecordedPath, withoutRandomPorts } from './netfilter-path.ts';
 import { Stack } from '../workload/stack.ts';
 
 /** The form of the recordings; only what is read here. */
 export interface Recording {
   readonly id: string;
+  /** `uname -r` of the recording kernel, where it is not Linux 6.18. */
+  readonly kernel?: string;
   readonly spec: LabSpec;
   readonly probes: readonly RecordedProbe[];
 }
 
 interface LabSpec {
-  readonly namespaces: Readonly<Record<string, { readonly sysctl?: Readonly<Record<string, string>>; readonly iptables?: readonly string[]; readonly nft?: readonly string[] }>>;
+  readonly namespaces: Readonly<Record<string, { readonly sysctl?: Readonly<Record<string, string>>; readonly iptables?: readonly string[]; readonly nft?: readonly string[]; readonly ipset?: readonly string[]; readonly ipvs?: readonly string[] }>>;
   readonly links: readonly LinkSpec[];
   readonly routes?: readonly RouteSpec[];
   readonly servers?: readonly ServerSpec[];
@@ -30,14 +37,14 @@ interface LabSpec {
 }
 
 interface EndSpec { readonly ns: string; readonly name: string; readonly mac: string; readonly addr?: readonly string[]; readonly master?: string; readonly hairpin?: boolean }
-type LinkSpec = (EndSpec & { readonly type: 'bridge' }) | { readonly type: 'veth'; readonly a: EndSpec; readonly b: EndSpec };
+type LinkSpec = (EndSpec & { readonly type: 'bridge' }) | { readonly type: 'dummy'; readonly ns: string; readonly name: string; readonly addr?: readonly string[] } | { readonly type: 'veth'; readonly a: EndSpec; readonly b: EndSpec };
 interface RouteSpec { readonly ns: string; readonly op?: string; readonly args?: readonly string[]; readonly dst: string; readonly via?: string; readonly dev?: string }
 interface ServerSpec { readonly ns: string; readonly proto: 'tcp' | 'udp'; readonly port: number; readonly name?: string; readonly addr?: string }
-interface Action { readonly sleep?: number; readonly sysctl?: readonly [string, string, string]; readonly exec?: readonly string[]; readonly route?: RouteSpec; readonly iptables?: readonly [string, readonly string[]] }
+interface Action { readonly sleep?: number; readonly sysctl?: readonly [string, string, string]; readonly exec?: readonly string[]; readonly route?: RouteSpec; readonly iptables?: readonly [string, readonly string[]]; readonly ipvs?: readonly [string, readonly string[]]; readonly 'ipvs-last'?: readonly [string, string]; readonly 'close-held'?: true }
 
 export interface ProbeSpec {
   readonly name: string;
-  readonly kind: 'tcp' | 'udp' | 'ping' | 'tcp-many';
+  readonly kind: 'tcp' | 'udp' | 'ping' | 'tcp-many' | 'udp-many' | 'none';
   readonly from: string;
   readonly to: string;
   readonly state?: 'cold' | 'warm';
@@ -50,7 +57,30 @@ export interface ProbeSpec {
   readonly sport?: number;
   readonly send?: number;
   readonly count?: number;
+  readonly bind?: string;
+  /** Source addresses in turn. */
+  readonly binds?: readonly string[];
+  readonly keep_open?: boolean;
+  /** Seconds between queries. */
+  readonly pause?: number;
+  /** Seconds that nothing happens. */
+  readonly wait?: number;
+  /** All entries of the IPVS table were recorded, not only new ones. */
+  readonly all_conns?: boolean;
 }
+
+/** An entry of the IPVS table; `unchanged` counts those that are left out. */
+export interface RecordedIpvsEntry {
+  readonly proto: string;
+  readonly client: string;
+  readonly virtual: string;
+  readonly real: string;
+  readonly state: string;
+  readonly expires: number;
+  readonly unchanged?: number;
+}
+
+type RecordedIpvsTables = Readonly<Record<string, readonly RecordedIpvsEntry[]>>;
 
 export interface Hop {
   readonly t?: number;
@@ -75,6 +105,9 @@ export interface RecordedProbe {
   readonly fdb?: Readonly<Record<string, readonly string[]>>;
   readonly neigh?: Readonly<Record<string, readonly string[]>>;
   readonly conntrack_open?: Readonly<Record<string, readonly { readonly proto: string; readonly orig: string; readonly reply: string; readonly state?: string; readonly flags?: readonly string[] }[]>>;
+  readonly ipvs_open?: RecordedIpvsTables;
+  readonly ipvs_after?: RecordedIpvsTables;
+  readonly ipvs_services?: Readonly<Record<string, Readonly<Record<string, { readonly scheduler: string; readonly real: readonly string[] }>>>>;
 }
 
 const SECOND = 1_000_000_000;
@@ -86,6 +119,12 @@ interface Outcome {
   errno?: string;
   servedBy?: string;
   perEndpoint?: Readonly<Record<string, number>>;
+  /** Who answered, one probe after the other; `-` for nobody. */
+  sequence?: string[];
+  failures?: Record<string, number>;
+  /** The client's address as the server saw it, and how often; of a single probe with its port. */
+  serverSeesSource?: Record<string, number>;
+  serverSeesPeer?: string;
 }
 
 interface ProbeResult {
@@ -95,7 +134,14 @@ interface ProbeResult {
   readonly conntrack: Record<string, string[]>;
   readonly fdb: Record<string, string[]>;
   readonly neigh: Record<string, string[]>;
+  readonly marks: readonly Mark[];
+  readonly ipvs: { readonly before: IpvsTables; readonly open: IpvsTables; readonly after: IpvsTables };
 }
+
+/** By namespace, what `ipvsadm -Lnc` lists, and when that was. */
+interface IpvsTables { readonly nowNs: number; readonly entries: ReadonlyMap<string, readonly IpvsConnectionView[]> }
+
+const NOTHING = { hops: [], walks: new Map(), conntrack: {}, fdb: {}, neigh: {}, marks: [] };
 
 /** A recorded lab rebuilt on the engine: the same namespaces, links, addresses and routes, and the same probes. */
 export class RecordedLab {
@@ -109,16 +155,25 @@ export class RecordedLab {
   private readonly ruleLines = new Map<string, readonly string[]>();
   /** What chance shall decide, as it did in the recording; afterwards the lab's own random streams. */
   private draws: (boolean | number)[] = [];
+  private readonly ipvs = new Map<string, Ipvs>();
+  private readonly marks: IpvsMarks;
+  /** Addresses of pods, and who answered last. */
+  private readonly addressOf = new Map<string, string>();
+  private lastServer = '';
+  private held: TcpConnection[] = [];
 
-  constructor(spec: LabSpec) {
-    for (const [name, { sysctl, iptables, nft }] of Object.entries(spec.namespaces)) {
+  constructor(spec: LabSpec, kernel = '6.18') {
+    this.marks = new IpvsMarks(flowText);
+    for (const [name, { sysctl, iptables, nft, ipset }] of Object.entries(spec.namespaces)) {
       const netns = new Netns(this.lab, name, 'host');
       this.netns.set(name, netns);
       this.stacks.set(name, new Stack(netns));
-      // The recording kernel is Linux 6.18, whose first SYN retransmissions are a second apart.
-      netns.sysctls.set('net.ipv4.tcp_syn_linear_timeouts', '4');
+      // In Linux 6.18 the first SYN retransmissions are a second apart, in 6.1 they were not yet.
+      if (!kernel.startsWith('6.1.')) netns.sysctls.set('net.ipv4.tcp_syn_linear_timeouts', '4');
       for (const [key, value] of Object.entries(sysctl ?? {})) this.sysctl(name, key, value);
+      for (const line of ipset ?? []) this.ipset(netns, line);
       if (iptables) this.loadRules(netns, 'iptables', iptables);
+      if (iptables && ipset) this.marks.register(netns);
       if (nft) this.loadRules(netns, 'nft', nft);
     }
     for (const end of spec.servers ?? []) this.knownPorts.add(end.port);
@@ -126,43 +181,74 @@ export class RecordedLab {
     for (const link of spec.links) this.link(link);
     for (const route of spec.routes ?? []) this.route(route);
     for (const server of spec.servers ?? []) this.serve(server);
+    for (const [name, { ipvs }] of Object.entries(spec.namespaces)) if (ipvs) this.ipvsadm(name, ipvs);
+    for (const link of spec.links) if (link.type === 'veth' && link.a.addr?.[0]) this.addressOf.set(link.a.ns, link.a.addr[0].split('/')[0] as string);
     this.lab.recorder.take();
   }
 
   probe(probe: ProbeSpec, recorded: RecordedProbe): ProbeResult {
     for (const action of probe.before ?? []) this.act(action);
     if ((probe.state ?? 'cold') === 'cold') this.flush();
+    // The recorder takes its time, too.
+    if (this.ipvs.size > 0) this.lab.sim.runUntil(this.lab.sim.nowNs + 0.05 * SECOND, 1_000_000);
     this.lab.recorder.take();
+    this.marks.take();
+    const before = this.ipvsTables();
+    if (probe.ttl !== undefined && probe.kind === 'tcp') this.sysctl(probe.from, 'net.ipv4.ip_default_ttl', String(probe.ttl));
     this.draws = recordedDraws(recorded.netfilter ?? [], (ns) => this.ruleLines.get(ns) ?? []);
     this.lab.draws = this.scriptedDraws();
     const outcome: Outcome = { result: 'timeout' };
     const startNs = this.lab.sim.nowNs;
     let conntrack: Record<string, string[]> | undefined;
-    const done = (result: string, errno?: string, servedBy?: string): void => {
+    let open: IpvsTables | undefined;
+    const look = (): void => {
+      conntrack = this.conntrackLines();
+      open = this.ipvsTables();
+    };
+    const done = (result: string, errno?: string, servedBy?: string, seenAs?: string): void => {
       if (outcome.result !== 'timeout') return;
       outcome.result = result;
       if (errno) outcome.errno = errno;
       if (servedBy) outcome.servedBy = servedBy;
-      if (!probe.during && !probe.send) conntrack = this.conntrackLines();
+      if (seenAs) outcome.serverSeesPeer = seenAs;
+      if (servedBy) this.lastServer = servedBy;
+      if (!probe.during && !probe.send) look();
     };
-    if (probe.kind === 'tcp-many') return this.many(probe);
-    const giveUp = this.start(probe, done, () => {
-      conntrack = this.conntrackLines();
-    });
+    if (probe.kind === 'tcp-many' || probe.kind === 'udp-many') {
+      const counted = probe.kind === 'tcp-many' ? this.many(probe) : this.manyQueries(probe);
+      const kept = this.ipvsTables();
+      this.lab.sim.runUntil(this.lab.sim.nowNs + 0.15 * SECOND, 1_000_000);
+      const after = this.ipvsTables();
+      for (const connection of this.held) connection.close();
+      this.held = [];
+      this.lab.sim.runUntil(this.lab.sim.nowNs + 0.3 * SECOND, 1_000_000);
+      this.lab.recorder.take();
+      for (const action of probe.after ?? []) this.act(action);
+      return { ...NOTHING, outcome: counted, ipvs: { before, open: kept, after } };
+    }
+    if (probe.kind === 'none') {
+      this.lab.sim.runUntil(this.lab.sim.nowNs + ((probe.wait ?? 0.1) + 0.15) * SECOND, 1_000_000);
+      const after = this.ipvsTables();
+      return { ...NOTHING, outcome: { result: 'observed' }, ipvs: { before, open: after, after } };
+    }
+    const giveUp = this.start(probe, done, look);
     const limitNs = startNs + ((probe.timeout ?? (probe.kind === 'tcp' ? 1.4 : 0.8)) + (probe.send ? 0.6 : 0)) * SECOND;
     while (this.lab.sim.nowNs < limitNs && (outcome.result === 'timeout' || probe.send !== undefined)) this.lab.sim.runUntil(Math.min(limitNs, this.lab.sim.nowNs + 1_000_000), 1_000_000);
     // The recorder waits a little for stragglers.
     if (outcome.result !== 'timeout') this.lab.sim.runUntil(this.lab.sim.nowNs + 0.2 * SECOND, 1_000_000);
-    conntrack ??= this.conntrackLines();
+    if (conntrack === undefined) look();
+    const after = this.ipvsTables();
     giveUp?.();
     const tables = { fdb: this.fdbLines(), neigh: this.neighbourLines() };
     // Whatever answers are still on their way arrive while nobody looks.
     const events = this.lab.recorder.take();
+    const marks = this.marks.take();
     this.lab.sim.runUntil(this.lab.sim.nowNs + 0.3 * SECOND, 1_000_000);
     this.lab.recorder.take();
     for (const action of probe.after ?? []) this.act(action);
+    if (probe.ttl !== undefined && probe.kind === 'tcp') this.sysctl(probe.from, 'net.ipv4.ip_default_ttl', '64');
     const walks = engineWalks(events, (e) => (e.frame?.payload.type === 'ipv4' ? flowText(e.frame.payload) : ''), this.knownPortsOf(this.sourcePort));
-    return { hops: events.flatMap(hopOf), walks, outcome, conntrack, ...tables };
+    return { hops: events.flatMap(hopOf), walks, outcome, conntrack: conntrack ?? {}, ...tables, marks, ipvs: { before, open: open as unknown as IpvsTables, after } };
   }
 
   /** A port that neither the lab nor the recorder's client chose is made by chance. */
@@ -192,33 +278,106 @@ export class RecordedLab {
   }
 
   /** Many connections one after the other, only counted. */
-  private many(probe: ProbeSpec): ProbeResult {
+  private many(probe: ProbeSpec): Outcome {
     this.lab.recorder.on = false;
     const counts: Record<string, number> = {};
+    const sequence: string[] = [];
+    const failures: Record<string, number> = {};
+    const serverSeesSource: Record<string, number> = {};
     for (let i = 0; i < (probe.count ?? 1); i++) {
       const [host, port] = probe.to.split(':');
       const stack = this.stacks.get(probe.from) as Stack;
       let over = false;
       const connection = stack.tcp.connect({
         to: ip(host as string), port: Number(port), process: 'probe', flow: 1, cause: 0,
+        ...(probe.binds ? { from: ip(probe.binds[i % probe.binds.length] as string) } : {}),
+        ...(probe.sport === undefined ? {} : { localPort: probe.sport + i }),
         handler: {
           received: (c, data) => {
-            const name = data.split(' ')[0] as string;
+            const [name, seenAs] = data.split(' ') as [string, string];
             counts[name] = (counts[name] ?? 0) + 1;
+            const source = seenAs.split(':')[0] as string;
+            serverSeesSource[source] = (serverSeesSource[source] ?? 0) + 1;
+            sequence[i] = name;
+            this.lastServer = name;
             over = true;
-            c.close();
+            if (probe.keep_open) this.held.push(c);
+            else c.close();
+          },
+          failed: (_c, error) => {
+            failures[error] = (failures[error] ?? 0) + 1;
+            over = true;
           },
           ended: (c) => c.close(),
         },
       });
+      sequence[i] = '-';
       for (let waited = 0; waited < 14 && !over; waited++) this.lab.sim.runUntil(this.lab.sim.nowNs + 0.1 * SECOND, 1_000_000);
       if (typeof connection !== 'string' && connection.state === 'SYN-SENT') connection.close();
     }
     this.lab.recorder.on = true;
-    return { hops: [], walks: new Map(), outcome: { result: 'counted', perEndpoint: counts }, conntrack: {}, fdb: {}, neigh: {} };
+    return { result: 'counted', perEndpoint: counts, sequence, failures, serverSeesSource };
   }
 
-  private start(probe: ProbeSpec, done: (result: string, errno?: string, servedBy?: string) => void, tables: () => void): (() => void) | undefined {
+  /** Many queries one after the other, each from a socket of its own; with `sport` all from that port. */
+  private manyQueries(probe: ProbeSpec): Outcome {
+    const stack = this.stacks.get(probe.from) as Stack;
+    const [host, portText] = probe.to.split(':');
+    const to = { address: ip(host as string), port: Number(portText) };
+    const sequence: string[] = [];
+    const counts: Record<string, number> = {};
+    const failures: Record<string, number> = {};
+    for (let i = 0; i < (probe.count ?? 1); i++) {
+      if (i > 0 && probe.pause) this.lab.sim.runUntil(this.lab.sim.nowNs + probe.pause * SECOND, 1_000_000);
+      let answer: string | undefined;
+      const socket = stack.udp.connect(to.address, to.port, 'probe', { received: (_s, data) => void (answer = data.split(' ')[0]), failed: (_s, error) => void (answer = error) }, probe.sport);
+      if (typeof socket === 'string') throw new Error(socket);
+      answer = stack.udp.send(socket, 'query', to, { flow: 1, direction: 'request', cause: 0 });
+      const limitNs = this.lab.sim.nowNs + (probe.timeout ?? 1.5) * SECOND;
+      while (answer === undefined && this.lab.sim.nowNs < limitNs) this.lab.sim.runUntil(this.lab.sim.nowNs + 0.01 * SECOND, 1_000_000);
+      stack.udp.close(socket, 0);
+      sequence.push(answer ?? '-');
+      if (answer === undefined) failures.timeout = (failures.timeout ?? 0) + 1;
+      else if (this.addressOf.has(answer)) {
+        counts[answer] = (counts[answer] ?? 0) + 1;
+        this.lastServer = answer;
+      } else failures[answer] = (failures[answer] ?? 0) + 1;
+    }
+    return { result: 'counted', perEndpoint: counts, sequence, failures };
+  }
+
+  private ipvsTables(): IpvsTables {
+    return { nowNs: this.lab.sim.nowNs, entries: new Map([...this.ipvs].map(([name, ipvs]) => [name, ipvs.connections()])) };
+  }
+
+  /** Virtual servers as `ipvsadm -Ln --nosort` lists them: the kernel's order, the newest first. */
+  ipvsServers(ns: string, to: string): string[] | undefined {
+    const ipvs = this.ipvs.get(ns);
+    const server = ipvs?.servers().find((s) => `${s.protocol} ${endpointText(s.address, s.port)}` === to);
+    if (!ipvs || !server) return undefined;
+    return [...server.realServers].reverse().map((real) => {
+      const { active, inactive } = ipvs.connectionCounts(server, real);
+      return `${endpointText(real.address, real.port)} Masq weight ${real.weight} active ${active} inactive ${inactive}`;
+    });
+  }
+
+  private ipvsadm(ns: string, lines: readonly string[]): void {
+    const ipvs = this.ipvs.get(ns) ?? new Ipvs(this.ns(ns));
+    this.ipvs.set(ns, ipvs);
+    const commands = parseCommands(lines.join('\n'));
+    if (!commands.ok) throw new Error(JSON.stringify(commands.error));
+    const applied = ipvs.apply(commands.value);
+    if (!applied.ok) throw new Error(applied.error.message);
+  }
+
+  private ipset(netns: Netns, line: string): void {
+    const rules = (netns.rules as NamespaceRules | undefined) ?? new NamespaceRules(netns);
+    netns.rules = rules;
+    const done = restoreSets(rules.iptables.sets, line);
+    if (!done.ok) throw new Error(JSON.stringify(done.error));
+  }
+
+  private start(probe: ProbeSpec, done: (result: string, errno?: string, servedBy?: string, seenAs?: string) => void, tables: () => void): (() => void) | undefined {
     const stack = this.stacks.get(probe.from) as Stack;
     const [host, portText] = probe.to.split(':');
     const to = ip(host as string);
@@ -229,10 +388,11 @@ export class RecordedLab {
     if (probe.kind === 'tcp') {
       const connection = stack.tcp.connect({
         to, port, localPort, process: 'probe', flow: 1, cause: 0,
+        ...(probe.bind === undefined ? {} : { from: ip(probe.bind) }),
         handler: {
           // The recorder's client reads the greeting, looks at the tables and closes some 14 ms later.
           received: (c, data) => {
-            done('connected', undefined, data.split(' ')[0]);
+            done('connected', undefined, ...(data.split(' ') as [string, string]));
             const close = (x: TcpConnection): void => {
               tables();
               x.close();
@@ -252,7 +412,7 @@ export class RecordedLab {
       return typeof connection === 'string' ? undefined : () => void (connection.state === 'SYN-SENT' && connection.close());
     }
     if (probe.kind === 'udp') {
-      const socket = stack.udp.connect(to, port, 'probe', { received: (_s, data) => done('answered', undefined, data.split(' ')[0]), failed: (_s, error) => failed(error) }, localPort);
+      const socket = stack.udp.connect(to, port, 'probe', { received: (_s, data) => done('answered', undefined, ...(data.trim().split(' ') as [string, string])), failed: (_s, error) => failed(error) }, localPort);
       if (typeof socket === 'string') failed(socket);
       else {
         const error = stack.udp.send(socket, 'qqqqq', { address: to, port }, origin);
@@ -278,6 +438,12 @@ export class RecordedLab {
       for (const a of link.addr ?? []) netns.addAddress(dev, prefix(a));
       return;
     }
+    if (link.type === 'dummy') {
+      const netns = this.ns(link.ns);
+      const dev = netns.addDevice(new Dummy(netns, link.name, ZERO_MAC));
+      for (const a of link.addr ?? []) netns.addAddress(dev, prefix(a));
+      return;
+    }
     const end = (e: EndSpec): LinkEnd => new LinkEnd(this.ns(e.ns), e.name, 'veth', parseMac(e.mac) as Mac, 1500, VETH_DELAY_NS);
     const a = end(link.a);
     const b = end(link.b);
@@ -291,6 +457,10 @@ export class RecordedLab {
 
   private route(route: RouteSpec): void {
     const netns = this.ns(route.ns);
+    if (route.op === 'del') {
+      netns.removeRoute(prefix(route.dst));
+      return;
+    }
     const type = (route.args?.[0] ?? 'unicast') as RouteType;
     netns.addRoute(prefix(route.dst), { via: route.via === undefined ? undefined : ip(route.via), device: route.dev === undefined ? undefined : netns.device(route.dev), type });
   }
@@ -317,6 +487,8 @@ export class RecordedLab {
     if (action.sysctl) this.sysctl(...action.sysctl);
     else if (action.route) this.route(action.route);
     else if (action.iptables) this.loadRules(this.ns(action.iptables[0]), 'iptables', action.iptables[1]);
+    else if (action.ipvs) this.ipvsadm(...action.ipvs);
+    else if (action['ipvs-last']) this.ipvsadm(action['ipvs-last'][0], [action['ipvs-last'][1].replace('{last}', this.addressOf.get(this.lastServer) as string)]);
     else if (action.exec) this.exec(action.exec);
     else if (action.sleep !== undefined) this.lab.sim.runUntil(this.lab.sim.nowNs + action.sleep * SECOND, 1_000_000);
     else throw new Error(`the action ${JSON.stringify(action)} is not understood`);
@@ -344,7 +516,13 @@ export class RecordedLab {
     const deleted = /^conntrack -D -p udp --orig-dst (\S+) --reply-src (\S+)$/.exec(command);
     const policy = /^iptables -P (\S+) (ACCEPT|DROP)$/.exec(command);
     const link = /^ip link set (\S+) (up|down)$/.exec(command);
-    if (route) netns.removeRoute(prefix(route[1] as string));
+    const address = /^ip addr (add|del) (\S+) dev (\S+)$/.exec(command);
+    if (command.startsWith('ipset ')) this.ipset(netns, command.slice('ipset '.length));
+    else if (address) {
+      const dev = netns.device(address[3] as string) as InetDevice;
+      if (address[1] === 'add') netns.addAddress(dev, prefix(address[2] as string));
+      else netns.removeAddress(dev, prefix(address[2] as string));
+    } else if (route) netns.removeRoute(prefix(route[1] as string));
     else if (link) netns.setDeviceUp(netns.device(link[1] as string) as never, link[2] === 'up');
     else if (gone) this.unplug(netns, gone[1] as string);
     else if (command === 'conntrack -F') netns.conntrack?.flush();
