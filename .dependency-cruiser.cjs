@@ -75,7 +75,19 @@ const MAY_IMPORT = {
   widgets: { from: ['base'], packages: REACT },
   lab: {
     from: [...VOCABULARY, 'explain', 'scenario', 'worker', 'widgets'],
-    packages: [...REACT, ...CODEMIRROR, '@lezer/highlight', '@xyflow/react', 'd3', 'zustand', 'xstate', '@xstate/react', 'fflate', 'yaml'],
+    packages: [
+      ...REACT,
+      ...CODEMIRROR,
+      '@lezer/highlight',
+      '@xyflow/react',
+      'd3-scale',
+      'd3-shape',
+      'zustand',
+      'xstate',
+      '@xstate/react',
+      'fflate',
+      'yaml',
+    ],
   },
   'main.tsx': {
     from: ['lab'],

@@ -15,13 +15,15 @@ function matches(command: Command, words: readonly string[]): boolean {
 
 export function Palette() {
   const close = useScreen((s) => s.close);
+  const work = useScreen((s) => s.work);
   const topology = useLab((s) => s.topology);
   const [typed, setTyped] = useState('');
   const commands = useMemo(() => commandsOf(topology), [topology]);
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = commands.filter((command) => matches(command, words)).slice(0, SHOWN_MAX);
   const run = (command: Command): void => {
-    close();
+    if (command.anywhere) close();
+    else work(undefined);
     command.run();
   };
   return (

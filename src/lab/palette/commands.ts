@@ -9,6 +9,8 @@ export interface Command {
   readonly title: string;
   /** The key that does the same, or what kind of thing it is. */
   readonly note: string;
+  /** Leaves what is open on the screen as it is. */
+  readonly anywhere?: boolean;
   readonly run: () => void;
 }
 
@@ -37,9 +39,11 @@ export function commandsOf(topology: Topology | undefined): readonly Command[] {
     { title: 'Next rewrite (NAT)', note: 'timeline', run: nextRewrite },
     { title: 'Show the tables', note: 'panel', run: () => lab.show('tables') },
     { title: 'Edit manifests', note: 'drawer', run: () => screen.open('manifests') },
-    { title: 'Share: copy the link', note: 'link', run: () => void applyShare() },
-    { title: screen.theme === 'dark' ? 'Light theme' : 'Dark theme', note: 'T', run: screen.toggleTheme },
-    { title: 'Keys', note: '?', run: () => screen.open('shortcuts') },
+    { title: 'Open a ready-made scenario', note: 'O', anywhere: true, run: () => screen.open('gallery') },
+    { title: 'Share: copy the link', note: 'link', anywhere: true, run: () => void applyShare() },
+    { title: 'Share: Linux script, capture (pcapng)', note: 'dialog', anywhere: true, run: () => screen.open('share') },
+    { title: screen.theme === 'dark' ? 'Light theme' : 'Dark theme', note: 'T', anywhere: true, run: screen.toggleTheme },
+    { title: 'Keys', note: '?', anywhere: true, run: () => screen.open('shortcuts') },
     ...nodes.map(({ netns }): Command => ({ title: `Rules of ${netns.replace('/', ' ')}`, note: 'rules', run: () => browseRules(netns) })),
     ...(topology?.services ?? []).map(
       ({ namespace, name }): Command => ({

@@ -21,17 +21,21 @@ import { useScreen } from './screen-store.ts';
 const NetfilterView = lazy(() => import('../netfilter/NetfilterView.tsx'));
 const ServicesPanel = lazy(() => import('../services/ServicesPanel.tsx'));
 const ManifestsDrawer = lazy(() => import('../manifests/ManifestsDrawer.tsx'));
+const Gallery = lazy(() => import('../gallery/Gallery.tsx'));
+const ShareDialog = lazy(() => import('../share/ShareDialog.tsx'));
 
 export function App() {
   const phase = useLab((s) => s.phase);
   const overlay = useScreen((s) => s.overlay);
   const stage = useScreen((s) => s.stage);
+  const workspace = useScreen((s) => s.workspace);
+  const covered = workspace !== undefined;
   useKeys();
   if (phase === 'crashed') return <Crashed />;
   return (
     <div className="app">
       <Header />
-      <main className="stage" aria-label="Cluster">
+      <main className="stage" aria-label="Cluster" inert={covered}>
         {phase === 'booting' ? (
           <Booting />
         ) : (
@@ -48,11 +52,11 @@ export function App() {
         <Hint />
         <Notice />
       </main>
-      <aside className="side" aria-label="Details">
+      <aside className="side" aria-label="Details" inert={covered}>
         <Panel />
       </aside>
       {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: outside of sectioning content a footer is a landmark, which takes a name */}
-      <footer className="bottom" aria-label="Playback">
+      <footer className="bottom" aria-label="Playback" inert={covered}>
         <Timeline />
       </footer>
       {overlay === 'send' && <SendDialog />}
@@ -62,6 +66,9 @@ export function App() {
         <Suspense fallback={null}>
           <ManifestsDrawer />
         </Suspense>
+      )}
+      {(overlay === 'gallery' || overlay === 'share') && (
+        <Suspense fallback={null}>{overlay === 'gallery' ? <Gallery /> : <ShareDialog />}</Suspense>
       )}
       <FileDrop />
     </div>

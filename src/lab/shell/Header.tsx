@@ -1,4 +1,4 @@
-import { Braces, Command, Moon, Send, Sun, Waypoints } from 'lucide-react';
+import { Braces, Command, FolderOpen, Moon, Send, Sun, Waypoints } from 'lucide-react';
 import { ShareButton } from '../share/ShareButton.tsx';
 import { useLab } from '../stores/lab-store.ts';
 import { ModeSwitch } from './ModeSwitch.tsx';
@@ -19,6 +19,16 @@ export function Header() {
       <p className="scenario-title" data-testid="scenario-title" title={title}>
         {title}
       </p>
+      <button
+        type="button"
+        className="button"
+        title="Open a ready-made scenario (O)"
+        data-testid="open-gallery"
+        disabled={!ready}
+        onClick={() => open('gallery')}
+      >
+        <FolderOpen size={16} aria-hidden="true" /> Open
+      </button>
       <ModeSwitch />
       <button
         type="button"

@@ -7,6 +7,8 @@ import { useScreen } from './screen-store.ts';
 const OWN_KEYS = 'input, textarea, select, [contenteditable="true"], [role="dialog"], [role="combobox"]';
 /** Where only these have. */
 const OWN_MOVES = '[role="tab"], [role="slider"]';
+/** Keys that mean the same wherever one is. */
+const EVERYWHERE: ReadonlySet<string> = new Set(['o', 'O', 't', 'T', '?']);
 const MOVES: ReadonlySet<string> = new Set(['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End', ' ']);
 const PRESSED_BY_SPACE = 'button, a, summary, [role="button"]';
 
@@ -16,6 +18,7 @@ export const SHORTCUTS: readonly (readonly [keys: string, what: string])[] = [
   ['→  ←', 'Step to the next or the previous event'],
   ['Home  End', 'To the start or the end of the recording'],
   ['Ctrl K', 'Command palette'],
+  ['O', 'Open a ready-made scenario'],
   ['N', 'Netfilter: the rules that the packet walks through, or back to the map'],
   ['S', 'Services over the map'],
   ['T', 'Light or dark'],
@@ -35,6 +38,8 @@ function onKeyDown(event: KeyboardEvent): void {
   const target = event.target instanceof Element ? event.target : document.body;
   if (target.closest(OWN_KEYS) || (MOVES.has(key) && target.closest(OWN_MOVES))) return;
   if (key === ' ' && target.closest(PRESSED_BY_SPACE)) return;
+  // What covers the recording has moves of its own.
+  if (screen.workspace && !EVERYWHERE.has(key)) return;
   const act = actionOf(key);
   if (!act) return;
   event.preventDefault();
@@ -67,6 +72,9 @@ function actionOf(key: string): (() => void) | undefined {
     case 't':
     case 'T':
       return screen.toggleTheme;
+    case 'o':
+    case 'O':
+      return () => screen.open('gallery');
     case '?':
       return () => screen.open('shortcuts');
     default:
