@@ -36,7 +36,7 @@ const MAY_IMPORT = {
   'engine/control-plane': { from: [...VOCABULARY, 'engine/k8s'] },
   // It writes rules and never sees a packet: only the types of rules come from netfilter.
   'engine/kube-proxy': { from: [...VOCABULARY, 'engine/k8s', 'engine/netfilter', 'engine/ipvs'], testsFrom: ['engine/sim'] },
-  'engine/ipvs': { from: [...VOCABULARY, ...KERNEL.slice(0, 6)] },
+  'engine/ipvs': { from: [...VOCABULARY, ...KERNEL.slice(0, 6)], testsFrom: ['engine/socket'] },
   'engine/cni': { from: [...VOCABULARY, ...KERNEL] },
   'engine/node-rules.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy'] },
   'engine/cluster-network.ts': {

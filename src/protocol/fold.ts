@@ -176,6 +176,6 @@ export function viewAt(tables: NetnsTables, timeNs: number): NetnsView {
     ruleTables: tables.ruleTables,
     ipvsServers: tables.ipvsServers,
     ipvsServerCount: tables.ipvsServerCount,
-    ipvsConnections: [...tables.ipvsConnections.values()],
+    ipvsConnections: [...tables.ipvsConnections.values()].sort((a, b) => a.id - b.id),
   };
 }

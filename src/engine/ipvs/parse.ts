@@ -155,10 +155,11 @@ class CommandReader {
     return refuse(`${known ? 'incompatible' : 'invalid'} scheduler flag \`${name}'`);
   }
 
-  /** A real server without a port has its virtual server's. */
+  /** A real server without a port has its virtual server's, and so has every one whose packets are not rewritten. */
   private realServer(command: string, server: VirtualServerKey): { readonly address: IpAddress; readonly port: number } {
     const real = this.real ?? refuse(`${command}: a real server is needed (-r)`);
-    return real.port === 0 ? { address: real.address, port: server.port } : real;
+    const rewritten = this.forwarding === 'masq' || command === '-d' || command === '--delete-server';
+    return real.port === 0 || !rewritten ? { address: real.address, port: server.port } : real;
   }
 
   private timeouts(): IpvsCommand {
