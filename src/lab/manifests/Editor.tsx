@@ -2,8 +2,8 @@ import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirro
 import { yaml } from '@codemirror/lang-yaml';
 import { bracketMatching, foldGutter, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
-import { EditorState } from '@codemirror/state';
-import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
+import { EditorState, StateEffect, StateField } from '@codemirror/state';
+import { Decoration, drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { type Ref, useEffect, useImperativeHandle, useRef } from 'react';
 
@@ -13,10 +13,34 @@ export interface EditorHandle {
 
 interface EditorProps {
   readonly ref: Ref<EditorHandle>;
+  /** What it holds, for those who do not see it. */
+  readonly label: string;
+  readonly language: 'yaml' | 'plain';
   readonly text: string;
+  /** Lines that something is wrong with, from 1. */
+  readonly marked?: readonly number[];
   readonly onChange: (text: string) => void;
   readonly onApply: () => void;
 }
+
+const NONE: readonly number[] = [];
+const mark = StateEffect.define<readonly number[]>();
+const MARKED_LINE = Decoration.line({ class: 'cm-marked' });
+
+/** The marked lines; they move with the text, until others are marked. */
+const MARKS = StateField.define({
+  create: () => Decoration.none,
+  update(marks, transaction) {
+    for (const effect of transaction.effects) {
+      if (!effect.is(mark)) continue;
+      const { doc } = transaction.state;
+      const lines = [...new Set(effect.value)].filter((line) => line >= 1 && line <= doc.lines).sort((a, b) => a - b);
+      return Decoration.set(lines.map((line) => MARKED_LINE.range(doc.line(line).from)));
+    }
+    return marks.map(transaction.changes);
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
 
 const COLOURS = HighlightStyle.define([
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--okabe-blue)' },
@@ -37,15 +61,19 @@ const LOOK = EditorView.theme({
   '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
     backgroundColor: 'color-mix(in srgb, var(--accent) 28%, transparent)',
   },
+  '.cm-marked': {
+    backgroundColor: 'color-mix(in srgb, var(--okabe-vermillion) 16%, transparent)',
+    boxShadow: 'inset 3px 0 0 var(--okabe-vermillion)',
+  },
   '.cm-panels': { backgroundColor: 'var(--raised)', color: 'var(--text)' },
 });
 
-export function Editor({ ref, text, onChange, onApply }: EditorProps) {
+export function Editor({ ref, label, language, text, marked = NONE, onChange, onApply }: EditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
   const calls = useRef({ onChange, onApply });
   calls.current = { onChange, onApply };
-  const first = useRef(text);
+  const first = useRef({ label, language, text });
 
   useEffect(() => {
     if (!host.current) return;
@@ -56,7 +84,7 @@ export function Editor({ ref, text, onChange, onApply }: EditorProps) {
     const made = new EditorView({
       parent: host.current,
       state: EditorState.create({
-        doc: first.current,
+        doc: first.current.text,
         extensions: [
           lineNumbers(),
           foldGutter(),
@@ -66,10 +94,10 @@ export function Editor({ ref, text, onChange, onApply }: EditorProps) {
           bracketMatching(),
           highlightActiveLine(),
           highlightSelectionMatches(),
-          yaml(),
-          syntaxHighlighting(COLOURS),
+          ...(first.current.language === 'yaml' ? [yaml(), syntaxHighlighting(COLOURS)] : []),
+          MARKS,
           LOOK,
-          EditorView.contentAttributes.of({ 'aria-label': 'Manifests, YAML', tabindex: '0' }),
+          EditorView.contentAttributes.of({ 'aria-label': first.current.label, tabindex: '0' }),
           keymap.of([{ key: 'Mod-Enter', run: apply }, ...defaultKeymap, ...historyKeymap, ...searchKeymap, indentWithTab]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) calls.current.onChange(update.state.doc.toString());
@@ -87,6 +115,8 @@ export function Editor({ ref, text, onChange, onApply }: EditorProps) {
     if (!made || made.state.doc.toString() === text) return;
     made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: text } });
   }, [text]);
+
+  useEffect(() => view.current?.dispatch({ effects: mark.of(marked) }), [marked]);
 
   useImperativeHandle(ref, () => ({
     goTo(line, column) {

@@ -1,4 +1,4 @@
-import { FolderOpen, Undo2 } from 'lucide-react';
+import { FolderOpen, Server, Undo2 } from 'lucide-react';
 import { useRef, useState } from 'react';
 import type { SourceFile } from '../../protocol/engine.ts';
 import type { Problem } from '../../protocol/view.ts';
@@ -55,6 +55,15 @@ export default function ManifestsDrawer() {
         <button type="button" className="button" onClick={() => picker.current?.click()}>
           <FolderOpen size={16} aria-hidden="true" /> Open
         </button>
+        <button
+          type="button"
+          className="button"
+          title="Walk a packet through the rules of a real node"
+          data-testid="open-dump"
+          onClick={() => useScreen.getState().work('dump')}
+        >
+          <Server size={16} aria-hidden="true" /> A node’s dump
+        </button>
         <input
           ref={picker}
           type="file"
@@ -65,7 +74,15 @@ export default function ManifestsDrawer() {
           onChange={(event) => void openFiles(event.target.files ?? [])}
         />
       </div>
-      <Editor key={`${index} ${file?.name}`} ref={editor} text={file?.text ?? ''} onChange={change} onApply={() => void apply()} />
+      <Editor
+        key={`${index} ${file?.name}`}
+        ref={editor}
+        label="Manifests, YAML"
+        language="yaml"
+        text={file?.text ?? ''}
+        onChange={change}
+        onApply={() => void apply()}
+      />
       <Problems onGoTo={goTo} />
       <div className="manifests-actions">
         <p role="status">{said}</p>

@@ -1,17 +1,12 @@
 import { ChevronLeft, ChevronRight, Map as MapIcon } from 'lucide-react';
-import { useEffect, useMemo, useState } from 'react';
-import { packetText } from '../../explain/packet-text.ts';
-import type { LabEvent } from '../../protocol/event.ts';
+import { useMemo } from 'react';
 import { placeTitle } from '../journey/hops.ts';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
-import { HookPath } from './HookPath.tsx';
 import './netfilter.css';
-import { PassFacts } from './PassFacts.tsx';
-import { type Connection, connectionOf, type Pass, passAt, passesOf } from './passes.ts';
-import { currentRow, type Fold, rowsOf, shortFolds, stopsOf, totalOf } from './rows.ts';
+import { PassView } from './PassView.tsx';
+import { type Pass, passAt, passesOf } from './passes.ts';
 import { useChainTexts } from './use-chain-texts.ts';
-import { WalkList } from './WalkList.tsx';
 
 /** The hooks that a packet passes in one namespace, and the rules it walks through there, up to the playhead. */
 export default function NetfilterView() {
@@ -29,9 +24,15 @@ export default function NetfilterView() {
           <MapIcon size={16} aria-hidden="true" /> Map
         </button>
       </div>
-      {pass ? <PassView key={`${pass.packet} ${pass.netns}`} pass={pass} /> : <NoPass sent={flow !== 0} />}
+      {pass ? <RecordedPass key={`${pass.packet} ${pass.netns}`} pass={pass} /> : <NoPass sent={flow !== 0} />}
     </section>
   );
+}
+
+function RecordedPass({ pass }: { readonly pass: Pass }) {
+  const { recording, position, seek } = useLab();
+  const chains = useChainTexts(pass.netns);
+  return <PassView events={recording.events} pass={pass} position={position} onSeek={seek} chains={chains} />;
 }
 
 function NoPass({ sent }: { readonly sent: boolean }) {
@@ -81,75 +82,3 @@ function PassSwitch({ passes, pass, onSeek }: PassSwitchProps) {
     </div>
   );
 }
-
-function PassView({ pass }: { readonly pass: Pass }) {
-  const { recording, position, seek } = useLab();
-  const { events } = recording;
-  const [folds, setFolds] = useState<ReadonlySet<string>>(new Set());
-  const { texts, ask } = useChainTexts(pass.netns);
-  const rows = useMemo(() => rowsOf(events, pass, { folds, texts }), [events, pass, folds, texts]);
-  const stops = useMemo(() => stopsOf(events, pass), [events, pass]);
-  const connection = useMemo(() => connectionOf(events, pass), [events, pass]);
-  const current = currentRow(rows, position);
-  const total = totalOf(rows);
-  useEffect(() => {
-    for (const frame of shortFolds(rows)) ask(frame);
-  }, [rows, ask]);
-  const toggle = (fold: Fold): void => {
-    if (!folds.has(fold.key)) ask(fold.frame);
-    setFolds((before) => {
-      const after = new Set(before);
-      if (!after.delete(fold.key)) after.add(fold.key);
-      return after;
-    });
-  };
-  return (
-    <>
-      <p className="netfilter-packet">
-        <span className="mono">{firstPacket(events, pass)}</span>
-        <Badge connection={connection} />
-        <span className="netfilter-total" data-testid="netfilter-total">
-          {`${count(total.rules, 'rule')} evaluated, ${total.matched} matched`}
-          {total.lookups > 0 && `, ${count(total.lookups, 'set lookup')}`}
-        </span>
-      </p>
-      <HookPath stops={stops} position={position} onSeek={seek} />
-      <div className="netfilter-body">
-        <WalkList rows={rows} current={current} position={position} onSeek={seek} onToggle={toggle} />
-        <PassFacts pass={pass} connection={connection} />
-      </div>
-    </>
-  );
-}
-
-/** The packet as it came to this namespace. */
-function firstPacket(events: readonly LabEvent[], pass: Pass): string {
-  for (const index of pass.indices) {
-    const frame = events[index]?.frame;
-    if (frame) return packetText(frame);
-  }
-  return `packet ${pass.packet}`;
-}
-
-function Badge({ connection }: { readonly connection: Connection }) {
-  switch (connection.state) {
-    case 'new':
-      return <span className="badge badge-new">first packet of its connection</span>;
-    case 'known':
-      return (
-        <span className="badge badge-known">
-          {connection.related
-            ? 'about a known connection'
-            : connection.direction === 'reply'
-              ? 'reply of a known connection'
-              : 'known connection'}
-        </span>
-      );
-    case 'invalid':
-      return <span className="badge badge-invalid">invalid: belongs to no connection</span>;
-    case 'untracked':
-      return null;
-  }
-}
-
-const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;

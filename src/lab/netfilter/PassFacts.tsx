@@ -1,13 +1,17 @@
 import { natText } from '../../explain/rule-sentence.ts';
 import { formatIp } from '../../protocol/address.ts';
-import type { ConntrackTuple, ConntrackView } from '../../protocol/event.ts';
+import type { ConntrackTuple, ConntrackView, LabEvent } from '../../protocol/event.ts';
 import { Rewrite } from '../inspector/Rewrite.tsx';
-import { useLab } from '../stores/lab-store.ts';
 import { type Connection, type Pass, rewritesOf } from './passes.ts';
 
+interface PassFactsProps {
+  readonly events: readonly LabEvent[];
+  readonly pass: Pass;
+  readonly connection: Connection;
+}
+
 /** Beside the walk: what was rewritten, the connection that it belongs to, and why it is done here. */
-export function PassFacts({ pass, connection }: { readonly pass: Pass; readonly connection: Connection }) {
-  const events = useLab((s) => s.recording.events);
+export function PassFacts({ events, pass, connection }: PassFactsProps) {
   const rewrites = rewritesOf(events, pass);
   const { entry } = connection;
   return (

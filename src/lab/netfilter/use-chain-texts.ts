@@ -1,5 +1,6 @@
 import { useCallback, useRef, useState } from 'react';
 import { useLab } from '../stores/lab-store.ts';
+import type { Chains } from './PassView.tsx';
 import type { ChainTexts } from './rows.ts';
 import type { ChainFrame } from './walk-tree.ts';
 
@@ -9,7 +10,7 @@ type Answer = Exclude<ReturnType<ChainTexts>, undefined>;
  * Texts of the rules of a namespace's chains, asked for one by one and kept until other rules are
  * written. They are the rules of now: of a walk before a change, the chain may be gone.
  */
-export function useChainTexts(netns: string): { readonly texts: ChainTexts; readonly ask: (frame: ChainFrame) => void } {
+export function useChainTexts(netns: string): Chains {
   const engine = useLab((s) => s.engine);
   const generation = useLab((s) => `${s.recording.epoch} ${s.synced.length} ${netns}`);
   const [known, setKnown] = useState<ReadonlyMap<string, Answer>>(new Map());

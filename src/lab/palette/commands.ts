@@ -39,6 +39,7 @@ export function commandsOf(topology: Topology | undefined): readonly Command[] {
     { title: 'Next rewrite (NAT)', note: 'timeline', run: nextRewrite },
     { title: 'Show the tables', note: 'panel', run: () => lab.show('tables') },
     { title: 'Edit manifests', note: 'drawer', run: () => screen.open('manifests') },
+    { title: 'A real node’s dump: walk a packet through its rules', note: 'view', anywhere: true, run: () => screen.work('dump') },
     { title: 'Open a ready-made scenario', note: 'O', anywhere: true, run: () => screen.open('gallery') },
     { title: 'Share: copy the link', note: 'link', anywhere: true, run: () => void applyShare() },
     { title: 'Share: Linux script, capture (pcapng)', note: 'dialog', anywhere: true, run: () => screen.open('share') },

@@ -1,5 +1,5 @@
 import * as Ariakit from '@ariakit/react';
-import { lazy, Suspense } from 'react';
+import { type ComponentType, lazy, Suspense } from 'react';
 import { Canvas } from '../canvas/Canvas.tsx';
 import { PacketInspector } from '../inspector/PacketInspector.tsx';
 import { Tables } from '../inspector/Tables.tsx';
@@ -16,13 +16,16 @@ import { useKeys } from './keys.ts';
 import { Notice } from './Notice.tsx';
 import { Shortcuts } from './Shortcuts.tsx';
 import { Booting, Crashed } from './States.tsx';
-import { useScreen } from './screen-store.ts';
+import { useScreen, type Workspace } from './screen-store.ts';
 
 const NetfilterView = lazy(() => import('../netfilter/NetfilterView.tsx'));
 const ServicesPanel = lazy(() => import('../services/ServicesPanel.tsx'));
 const ManifestsDrawer = lazy(() => import('../manifests/ManifestsDrawer.tsx'));
 const Gallery = lazy(() => import('../gallery/Gallery.tsx'));
 const ShareDialog = lazy(() => import('../share/ShareDialog.tsx'));
+const WORKSPACES: Readonly<Partial<Record<Workspace, ComponentType>>> = {
+  dump: lazy(() => import('../dump/DumpWorkspace.tsx')),
+};
 
 export function App() {
   const phase = useLab((s) => s.phase);
@@ -30,6 +33,7 @@ export function App() {
   const stage = useScreen((s) => s.stage);
   const workspace = useScreen((s) => s.workspace);
   const covered = workspace !== undefined;
+  const Work = workspace && WORKSPACES[workspace];
   useKeys();
   if (phase === 'crashed') return <Crashed />;
   return (
@@ -59,6 +63,11 @@ export function App() {
       <footer className="bottom" aria-label="Playback" inert={covered}>
         <Timeline />
       </footer>
+      {Work && (
+        <Suspense fallback={null}>
+          <Work />
+        </Suspense>
+      )}
       {overlay === 'send' && <SendDialog />}
       {overlay === 'palette' && <Palette />}
       {overlay === 'shortcuts' && <Shortcuts />}

@@ -34,16 +34,21 @@ function onKeyDown(event: KeyboardEvent): void {
     else screen.open('palette');
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || screen.overlay) return;
-  const target = event.target instanceof Element ? event.target : document.body;
-  if (target.closest(OWN_KEYS) || (MOVES.has(key) && target.closest(OWN_MOVES))) return;
-  if (key === ' ' && target.closest(PRESSED_BY_SPACE)) return;
+  if (isTaken(event)) return;
   // What covers the recording has moves of its own.
   if (screen.workspace && !EVERYWHERE.has(key)) return;
   const act = actionOf(key);
   if (!act) return;
   event.preventDefault();
   act();
+}
+
+/** Somebody else has a use for this key: a dialog, a field, a slider, a button. */
+function isTaken({ key, ctrlKey, metaKey, altKey, defaultPrevented, target }: KeyboardEvent): boolean {
+  if (ctrlKey || metaKey || altKey || defaultPrevented || useScreen.getState().overlay) return true;
+  const at = target instanceof Element ? target : document.body;
+  if (at.closest(OWN_KEYS) || (MOVES.has(key) && at.closest(OWN_MOVES))) return true;
+  return key === ' ' && at.closest(PRESSED_BY_SPACE) !== null;
 }
 
 function actionOf(key: string): (() => void) | undefined {
@@ -80,6 +85,17 @@ function actionOf(key: string): (() => void) | undefined {
     default:
       return undefined;
   }
+}
+
+/** Keys of a workspace: what `act` has no use for, it answers with false. */
+export function useOwnKeys(act: (key: string) => boolean): void {
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (!isTaken(event) && act(event.key)) event.preventDefault();
+    };
+    addEventListener('keydown', listen);
+    return () => removeEventListener('keydown', listen);
+  }, [act]);
 }
 
 export function useKeys(): void {
