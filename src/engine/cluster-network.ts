@@ -285,10 +285,7 @@ export class ClusterNetwork {
       // kube-proxy tells load balancers whether this node has an endpoint (pkg/proxy/healthcheck/service_health.go).
       for (const { spec } of this.plan.serviceObjects) {
         const port = spec?.healthCheckNodePort;
-        if (port)
-          stack.serve('kube-proxy', 'tcp', port, undefined, () =>
-            node.rules.hasLocalEndpoint(port) ? '200 OK' : UNHEALTHY,
-          );
+        if (port) stack.serve('kube-proxy', 'tcp', port, undefined, () => (node.rules.hasLocalEndpoint(port) ? '200 OK' : UNHEALTHY));
       }
       this.nodes.set(plan.name, node);
       this.wakePodsOf(node);

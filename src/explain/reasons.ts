@@ -239,6 +239,14 @@ export const REASONS: Readonly<Record<DropReason, Reason>> = {
     next: 'conntrack -L shows who holds them; conntrack -S counts insert_failed and drop.',
     reference: kernel('net/netfilter/nf_nat_core.c', 'nf_nat_setup_info'),
   },
+  redirectIgnored: {
+    title: 'an ICMP redirect that is not followed',
+    condition:
+      'A router told of a shorter way to the destination. This namespace forwards packets itself, or has one gateway only, and goes on as before.',
+    sender: SILENT,
+    next: 'Nothing is wrong: the packet that caused it goes on. sysctl net.ipv4.conf.DEVICE.accept_redirects and send_redirects.',
+    reference: kernel('net/ipv4/icmp.c', 'icmp_redirect'),
+  },
   redirectOfNat: {
     title: 'a redirect about a translated connection',
     condition:

@@ -57,7 +57,7 @@ function header({ topology }: LinuxLabInput, name: string, tools: readonly strin
 #   $0 probe FROM TO             tries one thing: connected, refused, unreachable, timeout, or http with its status
 #   $0 capture FROM TO           the same, and prints every frame that crossed any device
 #   $0 shell WHERE [COMMAND]     a shell, or one command, in a namespace
-#   $0 forget                    flushes neighbours, learned stations and tracked connections
+#   $0 forget                    flushes neighbours, learned stations, tracked connections and session affinity
 #   $0 status                    what is there
 #   $0 down                      takes it away
 #
@@ -127,14 +127,25 @@ function buildSection(views: readonly NetnsView[], commands: readonly NamespaceC
       'END',
     );
   }
-  const bridges = commands.filter((c) => c.bridges.length > 0);
-  if (bridges.length > 0) lines.push('', '  # Bridges: one on every node that has pods, and the switch between the nodes.');
-  for (const { namespace, bridges: list } of bridges) lines.push(batch(namespace, list));
-  lines.push('', "  # Cables: a pod's eth0 and its veth on the node; between machines, a network card and a port of the switch.");
-  for (const { a, b } of cables) {
-    const make = `ip link add ${a.device} address ${a.mac} type veth peer name ${b.device} address ${b.mac} netns`;
-    lines.push(`  in_ns ${quote(a.namespace)} ${make} "\${PID[${quote(b.namespace)}]}"`);
-  }
+  const pods = new Set(views.filter(({ kind }) => kind === 'pod').map(({ id }) => id));
+  const ofPod = ({ a, b }: Cable): boolean => pods.has(a.namespace) || pods.has(b.namespace);
+  const bridgesOf = (kind: 'switch' | 'node'): string[] =>
+    commands.flatMap(({ namespace, bridges }, i) =>
+      bridges.length > 0 && (views[i]?.kind === 'switch') === (kind === 'switch') ? [batch(namespace, bridges)] : [],
+    );
+  lines.push(
+    '',
+    '  # The switch between the machines, and their network cards and cables.',
+    ...bridgesOf('switch'),
+    ...cables.filter((c) => !ofPod(c)).map(cableCommand),
+  );
+  // A node has its network card before the plugin makes a bridge; where Linux chooses among devices it takes the oldest.
+  lines.push(
+    '',
+    "  # The nodes' bridges, and for each pod a pair: its eth0, and a port of its node's bridge.",
+    ...bridgesOf('node'),
+    ...cables.filter(ofPod).map(cableCommand),
+  );
   for (const [i, view] of views.entries()) {
     const { namespace, devices } = commands[i] as NamespaceCommands;
     lines.push('', `  # ${view.id}: ${WHAT[view.kind]}.`, batch(namespace, devices));
@@ -143,6 +154,11 @@ function buildSection(views: readonly NetnsView[], commands: readonly NamespaceC
   for (const { namespace, routes } of commands) if (routes.length > 0) lines.push(batch(namespace, routes));
   lines.push('}');
   return lines.join('\n');
+}
+
+function cableCommand({ a, b }: Cable): string {
+  const make = `ip link add ${a.device} address ${a.mac} type veth peer name ${b.device} address ${b.mac} netns`;
+  return `  in_ns ${quote(a.namespace)} ${make} "\${PID[${quote(b.namespace)}]}"`;
 }
 
 const batch = (namespace: string, lines: readonly string[]): string =>
@@ -296,13 +312,15 @@ understand() {
   [[ "$protocol" == icmp || "\${port:-0}" =~ ^[1-9][0-9]*$ ]] || die "$to needs a port, as in $to:80"
 }
 
-# Neighbours, learned stations and tracked connections are forgotten: the next probe is the first again.
+# Neighbours, learned stations, tracked connections and session affinity are forgotten: the next probe is the first again.
 forget() {
   need_up
   local one device
   for one in "\${!PID[@]}"; do
     in_ns "$one" bash -c 'ip neigh flush all nud all
       for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done
+      for list in /proc/net/xt_recent/*; do [[ ! -w "$list" ]] || echo / >"$list"; done
+      nft list sets 2>/dev/null | awk "/^table/ {table = $2 " " $3} /set affinity-/ {print "flush set " table " " $2}" | nft -f -
       command -v conntrack && conntrack -F' >/dev/null 2>&1 || true
   done
 }

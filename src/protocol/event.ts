@@ -396,6 +396,7 @@ export type DropReason =
   | 'rejectedByRule'
   | 'natClash'
   | 'redirectOfNat'
+  | 'redirectIgnored'
   | 'ipvsNoServer'
   | 'ipvsServerGone'
   | 'ipvsReuse'

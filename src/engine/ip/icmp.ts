@@ -20,10 +20,21 @@ const ERROR_TYPES = new Set([ICMP_UNREACHABLE, ICMP_REDIRECT, ICMP_TIME_EXCEEDED
 
 /** A burst of six, then one per icmp_ratelimit, to each destination (net/ipv4/icmp.c, icmpv4_xrlim_allow; XRLIM_BURST_FACTOR). */
 const BURST = 6;
+/** Redirects to one host: the pause doubles from 20 ms, the tenth is not sent, and 20.48 s of quiet forget it all (net/ipv4/route.c). */
+const REDIRECT_LOAD_NS = 20_000_000;
+const REDIRECT_SILENCE_NS = REDIRECT_LOAD_NS * 1024;
+const REDIRECTS_MAX = 9;
+
+/** What a namespace remembers of a host it has sent ICMP errors to (net/ipv4/inetpeer.c); redirects and other errors share it. */
+interface Peer {
+  tokensNs: number;
+  lastNs: number;
+  redirects: number;
+}
 
 export class IcmpRateLimit {
   private readonly netns: Netns;
-  private readonly buckets = new Map<Ipv4, { tokensNs: number; lastNs: number }>();
+  private readonly peers = new Map<Ipv4, Peer>();
 
   constructor(netns: Netns) {
     this.netns = netns;
@@ -32,14 +43,41 @@ export class IcmpRateLimit {
   allow(destination: Ipv4): boolean {
     const intervalNs = this.netns.sysctls.get('net.ipv4.icmp_ratelimit') * 1_000_000;
     if (intervalNs === 0) return true;
-    const nowNs = this.netns.lab.sim.nowNs;
-    const bucket = this.buckets.get(destination) ?? { tokensNs: intervalNs * BURST, lastNs: nowNs };
-    bucket.tokensNs = Math.min(intervalNs * BURST, bucket.tokensNs + nowNs - bucket.lastNs);
-    bucket.lastNs = nowNs;
-    this.buckets.set(destination, bucket);
-    if (bucket.tokensNs < intervalNs) return false;
-    bucket.tokensNs -= intervalNs;
+    const { nowNs } = this.netns.lab.sim;
+    const peer = this.peer(destination);
+    peer.tokensNs = Math.min(intervalNs * BURST, peer.tokensNs + nowNs - peer.lastNs);
+    peer.lastNs = nowNs;
+    if (peer.tokensNs < intervalNs) return false;
+    peer.tokensNs -= intervalNs;
     return true;
+  }
+
+  /** ip_rt_send_redirect. It takes the tokens of other errors away, so that one that follows is not sent. */
+  allowRedirect(destination: Ipv4): boolean {
+    const { nowNs } = this.netns.lab.sim;
+    const peer = this.peer(destination);
+    if (nowNs > peer.lastNs + REDIRECT_SILENCE_NS) {
+      peer.tokensNs = 0;
+      peer.redirects = 0;
+    }
+    if (peer.redirects >= REDIRECTS_MAX) {
+      peer.lastNs = nowNs;
+      return false;
+    }
+    if (peer.redirects > 0 && nowNs <= peer.lastNs + REDIRECT_LOAD_NS * 2 ** peer.redirects) return false;
+    peer.lastNs = nowNs;
+    peer.redirects++;
+    return true;
+  }
+
+  /** A host not heard of has all its tokens: inet_getpeer sets its time 60 s back. */
+  private peer(address: Ipv4): Peer {
+    let peer = this.peers.get(address);
+    if (!peer) {
+      peer = { tokensNs: 0, lastNs: this.netns.lab.sim.nowNs - 60_000_000_000, redirects: 0 };
+      this.peers.set(address, peer);
+    }
+    return peer;
   }
 }
 
@@ -70,11 +108,6 @@ export function reportUnresolved(dev: InetDevice, skb: Skb): void {
   if (skb.payload.type === 'ipv4') sendIcmpError(dev.netns, skb, ICMP_UNREACHABLE, UNREACH_HOST, 'neighbourFailed');
 }
 
-/** Redirects to one host: the pause doubles from 20 ms, the tenth is not sent, and 20.48 s of quiet forget it all (net/ipv4/route.c, ip_rt_send_redirect). */
-const REDIRECT_LOAD_NS = 20_000_000;
-const REDIRECT_SILENCE_NS = REDIRECT_LOAD_NS * 1024;
-const REDIRECTS_MAX = 9;
-
 /**
  * Tells a host on this very link that its packet leaves by the device it came in by, so that it could
  * have sent it to the next hop itself (net/ipv4/route.c, __mkroute_input, ip_rt_send_redirect).
@@ -84,17 +117,7 @@ export function sendRedirect(dev: InetDevice, about: Skb, gateway: Ipv4): void {
   const { src } = about.payload as Ipv4Packet;
   const back = netns.fib.lookup(src);
   if (back?.device !== dev || back.via !== undefined || !netns.sysctls.either(dev.device.name, 'send_redirects')) return;
-  const nowNs = netns.lab.sim.nowNs;
-  const sent = netns.redirects.get(src) ?? { count: 0, lastNs: 0 };
-  if (nowNs - sent.lastNs > REDIRECT_SILENCE_NS) sent.count = 0;
-  netns.redirects.set(src, sent);
-  if (sent.count >= REDIRECTS_MAX) {
-    sent.lastNs = nowNs;
-    return;
-  }
-  if (sent.count > 0 && nowNs <= sent.lastNs + REDIRECT_LOAD_NS * 2 ** sent.count) return;
-  sent.lastNs = nowNs;
-  sent.count++;
+  if (!netns.icmpRateLimit.allowRedirect(src)) return;
   const source = dev.selectAddress(src);
   const quote = about.payload as Ipv4Packet;
   if (source === undefined) return;
@@ -128,6 +151,11 @@ export function icmpReceive(dev: InetDevice, skb: Skb, ip: Ipv4Packet, icmp: Icm
     const ping = netns.transports.icmp;
     if (ping) ping.receive(skb, ip);
     else netns.drop(skb, dev, 'echoUnknown', undefined);
+    return;
+  }
+  if (icmp.icmpType === ICMP_REDIRECT) {
+    // A router takes none (net/ipv4/devinet.c, inet_forward_change), and the lab's hosts have one gateway each.
+    netns.drop(skb, dev, 'redirectIgnored', undefined);
     return;
   }
   const quote = icmp.quote;

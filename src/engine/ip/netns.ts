@@ -72,8 +72,6 @@ export class Netns implements DeviceOwner {
   readonly transports: Partial<Record<'tcp' | 'udp' | 'icmp', Transport>> = {};
   readonly reassembly: Reassembly;
   readonly icmpRateLimit: IcmpRateLimit;
-  /** ICMP redirects sent, by host. */
-  readonly redirects = new Map<Ipv4, { count: number; lastNs: number }>();
   /** Path MTUs learned from "fragmentation needed" (RFC 1191), by destination. */
   readonly pathMtu = new Map<IpAddress, number>();
   conntrack: ConntrackTable | undefined = undefined;
@@ -105,6 +103,19 @@ export class Netns implements DeviceOwner {
   addBridge(bridge: Bridge): InetDevice {
     this.bridges.push(bridge);
     return this.addDevice(bridge);
+  }
+
+  /**
+   * The address to speak from by a device (net/ipv4/devinet.c, inet_select_addr). Those of `lo` are for this host
+   * only, so another device's is taken there: the first in the order in which they were made.
+   */
+  selectAddress(dev: InetDevice, towards: Ipv4 | undefined): Ipv4 | undefined {
+    if (dev !== this.lo) return dev.selectAddress(towards);
+    for (const other of this.devices.values()) {
+      const address = other === this.lo ? undefined : other.selectAddress(undefined);
+      if (address !== undefined) return address;
+    }
+    return undefined;
   }
 
   device(name: string): InetDevice | undefined {

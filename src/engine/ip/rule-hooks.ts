@@ -142,7 +142,8 @@ export class RuleHooks {
     if (nat.kind === 'masquerade') {
       // A source of 0.0.0.0 is not masqueraded; a device without an address drops (nf_nat_masquerade.c).
       if ((skb.payload as Ipv4Packet).src === 0) return undefined;
-      address = this.netns.device(state.outDevice ?? '')?.selectAddress(skb.nextHop);
+      const out = this.netns.device(state.outDevice ?? '');
+      address = out && this.netns.selectAddress(out, skb.nextHop);
       if (address === undefined) return this.clash(skb, state);
     } else if (nat.kind === 'redirect') {
       address = state.hook === 'OUTPUT' ? (0x7f000001 as Ipv4) : this.netns.device(state.inDevice ?? '')?.selectAddress(undefined);
