@@ -2,6 +2,7 @@ import { outcomeText } from '../../explain/sentence.ts';
 import type { FlowSummary } from '../../protocol/engine.ts';
 import type { OutcomeKind } from '../../protocol/view.ts';
 import { WhatCouldHappen } from '../chance/WhatCouldHappen.tsx';
+import { CompareButton } from '../compare/CompareButton.tsx';
 import { useLab } from '../stores/lab-store.ts';
 
 const TITLES: Readonly<Record<OutcomeKind, string>> = {
@@ -45,6 +46,7 @@ export function Outcome({ summary, flows }: { readonly summary: FlowSummary; rea
           happened={over ? outcome : undefined}
         />
       )}
+      {outcome && <CompareButton send={{ type: 'send', from: summary.from, to: summary.to, protocol: summary.protocol }} />}
       {flows.length > 1 && (
         <select
           className="field"

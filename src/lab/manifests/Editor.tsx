@@ -116,7 +116,9 @@ export function Editor({ ref, label, language, text, marked = NONE, onChange, on
     made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: text } });
   }, [text]);
 
-  useEffect(() => view.current?.dispatch({ effects: mark.of(marked) }), [marked]);
+  useEffect(() => {
+    view.current?.dispatch({ effects: mark.of(marked) });
+  }, [marked]);
 
   useImperativeHandle(ref, () => ({
     goTo(line, column) {

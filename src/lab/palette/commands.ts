@@ -1,7 +1,8 @@
-import type { EventType, ProxyMode } from '../../protocol/event.ts';
+import type { EventType } from '../../protocol/event.ts';
 import type { Topology } from '../../protocol/view.ts';
 import { applyShare } from '../share/share.ts';
-import { browseRules, openNetfilter, sendNext, switchMode } from '../shell/actions.ts';
+import { browseRules, compareModes, openNetfilter, sendNext, switchMode } from '../shell/actions.ts';
+import { MODES } from '../shell/mode-name.ts';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
 
@@ -13,8 +14,6 @@ export interface Command {
   readonly anywhere?: boolean;
   readonly run: () => void;
 }
-
-const MODES: readonly ProxyMode[] = ['iptables', 'nftables', 'ipvs'];
 
 /** Found by their title; nodes and pods after everything that can be done. */
 export function commandsOf(topology: Topology | undefined): readonly Command[] {
@@ -39,6 +38,8 @@ export function commandsOf(topology: Topology | undefined): readonly Command[] {
     { title: 'Next rewrite (NAT)', note: 'timeline', run: nextRewrite },
     { title: 'Show the tables', note: 'panel', run: () => lab.show('tables') },
     { title: 'Edit manifests', note: 'drawer', run: () => screen.open('manifests') },
+    { title: 'Compare modes: one connection under each', note: 'view', anywhere: true, run: () => compareModes() },
+    { title: 'Cost chart: rules against the number of Services', note: 'view', anywhere: true, run: () => screen.work('cost') },
     { title: 'A real node’s dump: walk a packet through its rules', note: 'view', anywhere: true, run: () => screen.work('dump') },
     { title: 'Open a ready-made scenario', note: 'O', anywhere: true, run: () => screen.open('gallery') },
     { title: 'Share: copy the link', note: 'link', anywhere: true, run: () => void applyShare() },

@@ -5,6 +5,7 @@ import type { ProbeProtocol } from '../../protocol/event.ts';
 import type { Topology } from '../../protocol/view.ts';
 import { Modal } from '../../widgets/Modal.tsx';
 import { WhatCouldHappen } from '../chance/WhatCouldHappen.tsx';
+import { CompareButton } from '../compare/CompareButton.tsx';
 import { sortedServices, targetsOfService } from '../services/service-facts.ts';
 import { useScreen } from '../shell/screen-store.ts';
 import { useLab } from '../stores/lab-store.ts';
@@ -87,6 +88,7 @@ export function SendDialog() {
           </button>
         </div>
         <WhatCouldHappen send={one} />
+        <CompareButton send={one} />
       </form>
     </Modal>
   );

@@ -23,7 +23,9 @@ const ServicesPanel = lazy(() => import('../services/ServicesPanel.tsx'));
 const ManifestsDrawer = lazy(() => import('../manifests/ManifestsDrawer.tsx'));
 const Gallery = lazy(() => import('../gallery/Gallery.tsx'));
 const ShareDialog = lazy(() => import('../share/ShareDialog.tsx'));
-const WORKSPACES: Readonly<Partial<Record<Workspace, ComponentType>>> = {
+const WORKSPACES: Readonly<Record<Workspace, ComponentType>> = {
+  compare: lazy(() => import('../compare/CompareWorkspace.tsx')),
+  cost: lazy(() => import('../cost/CostWorkspace.tsx')),
   dump: lazy(() => import('../dump/DumpWorkspace.tsx')),
 };
 

@@ -2,12 +2,7 @@ import { useState } from 'react';
 import type { ProxyMode } from '../../protocol/event.ts';
 import { proxyModeAt, useLab } from '../stores/lab-store.ts';
 import { switchMode } from './actions.ts';
-
-const MODES: readonly (readonly [ProxyMode, string])[] = [
-  ['iptables', 'iptables'],
-  ['nftables', 'nftables'],
-  ['ipvs', 'IPVS'],
-];
+import { MODES, modeName } from './mode-name.ts';
 
 /** Which rules kube-proxy writes on every node, from now on. */
 export function ModeSwitch() {
@@ -21,19 +16,19 @@ export function ModeSwitch() {
   return (
     <fieldset className="segments mode-switch">
       <legend className="visually-hidden">kube-proxy mode</legend>
-      {MODES.map(([value, label]) => (
+      {MODES.map((value) => (
         <button
           key={value}
           type="button"
           aria-pressed={mode === value}
           aria-disabled={!idle || undefined}
-          title={refused[value] ?? `kube-proxy in ${label} mode`}
+          title={refused[value] ?? `kube-proxy in ${modeName(value)} mode`}
           data-testid={`mode-${value}`}
           onClick={() => {
             if (idle && mode !== value) void choose(value);
           }}
         >
-          {label}
+          {modeName(value)}
           {refused[value] !== undefined && <span className="mode-coming">coming</span>}
         </button>
       ))}

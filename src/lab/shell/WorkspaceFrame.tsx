@@ -18,7 +18,9 @@ interface WorkspaceFrameProps {
 export function WorkspaceFrame({ title, testId, head, onKey, children }: WorkspaceFrameProps) {
   const work = useScreen((s) => s.work);
   const frame = useRef<HTMLElement>(null);
-  useEffect(() => frame.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    frame.current?.focus({ preventScroll: true });
+  }, []);
   useOwnKeys(
     useCallback(
       (key: string): boolean => {

@@ -1,7 +1,7 @@
 import type { ProxyMode } from '../../protocol/event.ts';
 import { passAt, passesOf } from '../netfilter/passes.ts';
 import { defaultSend, sendBetween } from '../send/default-send.ts';
-import { useLab } from '../stores/lab-store.ts';
+import { single, useLab } from '../stores/lab-store.ts';
 import { useScreen } from './screen-store.ts';
 
 /** What the space bar does: the last thing again, or the first thing there is to send. */
@@ -11,6 +11,14 @@ export function sendNext(): void {
   const input = lastSend ?? defaultSend(topology);
   if (input) void send(input);
   else useLab.setState({ notice: 'There is nobody to send to: the cluster has no second pod or node. Add one under Manifests.' });
+}
+
+/** One connection under every mode: what was sent last, else the first there is to send. */
+export function compareModes(): void {
+  const { topology, lastSend } = useLab.getState();
+  const send = lastSend ?? (topology && defaultSend(topology));
+  if (send) useScreen.getState().compare(single(send));
+  else useLab.setState({ notice: 'There is nobody to send to, so there is nothing to compare. Add a second pod under Manifests.' });
 }
 
 /** What a drag on the map does. */
