@@ -38,7 +38,11 @@ const MAY_IMPORT = {
   'engine/kube-proxy': { from: [...VOCABULARY, 'engine/k8s', 'engine/netfilter', 'engine/ipvs'], testsFrom: ['engine/sim'] },
   'engine/ipvs': { from: [...VOCABULARY, ...KERNEL.slice(0, 6)], testsFrom: ['engine/socket'] },
   'engine/cni': { from: [...VOCABULARY, ...KERNEL] },
-  'engine/node-rules.ts': { from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy'] },
+  // The kube-proxy of a node: its proxier's words become rules, sets and virtual servers of the node's kernel.
+  'engine/node-proxy': { from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy'] },
+  'engine/node-rules.ts': {
+    from: [...VOCABULARY, ...KERNEL, 'engine/control-plane', 'engine/cni', 'engine/kube-proxy', 'engine/node-proxy'],
+  },
   'engine/cluster-network.ts': {
     from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/control-plane', 'engine/cni', 'engine/kube-proxy', 'engine/node-rules.ts'],
   },
@@ -56,7 +60,6 @@ const MAY_IMPORT = {
       'engine/cni',
       'engine/cluster-network.ts',
       'engine/targets.ts',
-      'engine/node-rules.ts',
       'engine/outcomes.ts',
     ],
   },

@@ -59,7 +59,6 @@ export function loadWorld(
   const plan = loadCluster(files);
   if (!plan.ok) throw new UsageError(plan.error.map(problemText).join('\n'));
   const { seed = plan.value.seed, mode = plan.value.proxy.mode } = choices;
-  if (mode === 'ipvs') throw new UsageError('the mode ipvs is not modelled yet; choose iptables or nftables with --mode');
   const chosen: ClusterPlan = { ...plan.value, seed, proxy: { ...plan.value.proxy, mode } };
   const notes = chosen.problems.map(problemText);
   const kept = new Map<string, number>();

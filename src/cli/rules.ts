@@ -11,8 +11,6 @@ export function rulesText(args: Arguments): string {
   const node = required(args, 'node');
   const as =
     oneOf(args, 'as', ['iptables-save', 'nft', 'ipvsadm', 'ipset'] as const) ?? (world.proxyMode === 'nftables' ? 'nft' : 'iptables-save');
-  if (as === 'ipvsadm' || as === 'ipset')
-    throw new UsageError(`rules: --as ${as}: the mode ipvs is not modelled yet; choose iptables-save or nft`);
   const netns = world.namespaceOf(node.includes('/') ? node : `node/${node}`);
   const text = netns === undefined ? undefined : world.rulesText(netns, as);
   if (text === undefined)

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Cidr, Ipv4 } from '../protocol/address.ts';
 import { ANY_V4, isIpv4, parseIpv4 } from '../protocol/address.ts';
+import type { ProxyMode } from '../protocol/event.ts';
 import type { ServiceView } from '../protocol/view.ts';
 import { addPod, createBridge, hostVethName, isPodCidr, podAddressOfMac } from './cni/bridge-plugin.ts';
 import { Conntrack } from './conntrack/table.ts';
@@ -15,7 +16,7 @@ import { Bridge } from './link/bridge.ts';
 import { LinkEnd } from './link/device.ts';
 import type { Skb } from './link/skb.ts';
 import { CABLE_DELAY_NS } from './link/timing.ts';
-import { NodeRules, type SimulatedProxyMode } from './node-rules.ts';
+import { NodeRules } from './node-rules.ts';
 import type { LabContext } from './sim/lab-context.ts';
 import { Stack } from './workload/stack.ts';
 
@@ -61,7 +62,7 @@ export class ClusterNetwork {
   private readonly podsByNode = new Map<string, PodPlan[]>();
   private readonly podById = new Map<string, PodPlan>();
   private readonly podByIp = new Map<Ipv4, PodPlan>();
-  private proxyModeNow: SimulatedProxyMode;
+  private proxyModeNow: ProxyMode;
   /** So few Services that every node's rules can be written at once. */
   private readonly small: boolean;
   private readonly services = new Map<string, ServiceView>();
@@ -75,8 +76,7 @@ export class ClusterNetwork {
     this.plan = plan;
     this.lab = lab;
     this.nodesAsleep = plan.nodes.length;
-    // Until IPVS is modelled, kube-proxy does what it does on a machine without it.
-    this.proxyModeNow = plan.proxy.mode === 'ipvs' ? 'iptables' : plan.proxy.mode;
+    this.proxyModeNow = plan.proxy.mode;
     this.small = plan.endpointSlices.length * Math.min(plan.nodes.length, AWAKE_NODES_MAX) <= SLICES_TIMES_NODES_MAX;
     for (const node of plan.nodes) {
       this.nodePlans.set(node.name, node);
@@ -134,12 +134,12 @@ export class ClusterNetwork {
   }
 
   /** kube-proxy's mode on every node. */
-  get proxyMode(): SimulatedProxyMode {
+  get proxyMode(): ProxyMode {
     return this.proxyModeNow;
   }
 
   /** Restarts every kube-proxy in another mode. */
-  switchProxyMode(mode: SimulatedProxyMode): void {
+  switchProxyMode(mode: ProxyMode): void {
     this.proxyModeNow = mode;
     for (const node of this.nodes.values()) node.rules.switchTo(mode);
   }

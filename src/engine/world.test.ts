@@ -209,6 +209,35 @@ describe('the recording', () => {
     }
   });
 
+  it('folds to the engine’s tables also when kube-proxy is restarted in every mode', () => {
+    const service = `
+---
+apiVersion: v1
+kind: Service
+metadata: { name: far }
+spec: { clusterIP: 10.96.0.20, ports: [{ port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: far-1, labels: { kubernetes.io/service-name: far } }
+addressType: IPv4
+ports: [{ port: 80, protocol: TCP }]
+endpoints: [{ addresses: [10.244.2.2], nodeName: worker-2 }]
+`;
+    const world = worldOf(CLUSTER + service);
+    const start = world.state(0);
+    const events: LabEvent[] = [];
+    for (const mode of ['ipvs', 'nftables', 'ipvs', 'iptables'] as const) {
+      expect(world.apply({ type: 'setProxyMode', mode })).toMatchObject({ accepted: true });
+      events.push(...world.takeEvents());
+      const { kind, events: sent } = send(world, 'pod/default/client', 'http://10.96.0.20/');
+      expect(kind).toBe('http');
+      events.push(...sent);
+      const state = applyEvents(start, events);
+      expect(sorted(state)).toEqual(sorted(world.state(state.seq)));
+    }
+  });
+
   it('names a cause for every step of a packet, and never goes back in time', () => {
     const events = story(worldOf());
     const seen = new Set<number>();

@@ -8,15 +8,20 @@ import type { ContainerView, NetnsView, PossibleOutcome, RuleChainView, Topology
 import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
 import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
-import type { SimulatedProxyMode } from './node-rules.ts';
+import { Ipvs } from './ipvs/ipvs.ts';
+import { saveText as ipvsadmSave } from './ipvs/text.ts';
+import { saveSets } from './netfilter/ipset-text.ts';
 import { followAllWays } from './outcomes.ts';
 import { LabContext } from './sim/lab-context.ts';
 import { resolveRef, resolveTarget, type Target } from './targets.ts';
 import { Probe } from './workload/probe.ts';
 import type { Stack } from './workload/stack.ts';
 
+/** `ipvsadm` is `ipvsadm -Sn`, `ipset` is `ipset save`: what the tools can read back. */
+export type RulesForm = 'iptables-save' | 'nft' | 'ipvsadm' | 'ipset';
+
 const COUNT_MAX = 100_000;
-const COMPARED_MODES: readonly SimulatedProxyMode[] = ['iptables', 'nftables'];
+const COMPARED_MODES: readonly ProxyMode[] = ['iptables', 'nftables', 'ipvs'];
 /** Of a Service with more endpoints than these, modes may be shown with different ones. */
 const COMPARED_WAYS_MAX = 40;
 /** More work than any honest input makes: a bound on runaway traffic, far above a minute of computing. */
@@ -70,7 +75,6 @@ export class World {
         return { accepted: true, flows: [] };
       }
       case 'setProxyMode':
-        if (input.mode === 'ipvs') return rejected('the mode ipvs is not modelled yet; choose iptables or nftables');
         this.network.switchProxyMode(input.mode);
         return { accepted: true, flows: [] };
       case 'wait':
@@ -151,10 +155,22 @@ export class World {
     return this.plan.nodes.map((node) => node.name);
   }
 
-  /** A node's rules as `iptables-save` or `nft list ruleset` prints them; undefined for what is no node. */
-  rulesText(netns: string, as: 'iptables-save' | 'nft', ruleCounters = false): string | undefined {
+  /** A node's rules, sets or virtual servers as the tool prints them; undefined for what is no node. */
+  rulesText(netns: string, as: RulesForm, ruleCounters = false): string | undefined {
     const rules = this.rulesIn(netns);
-    return as === 'nft' ? rules?.nftListRuleset() : rules?.iptablesSave(ruleCounters);
+    if (!rules) return undefined;
+    switch (as) {
+      case 'iptables-save':
+        return rules.iptablesSave(ruleCounters);
+      case 'nft':
+        return rules.nftListRuleset();
+      case 'ipset':
+        return saveSets(rules.iptables.sets);
+      case 'ipvsadm': {
+        const ipvs = this.network.netns(netns)?.ipvs;
+        return ipvs instanceof Ipvs ? ipvsadmSave(ipvs.servers()) : '';
+      }
+    }
   }
 
   ruleChains(netns: string): readonly RuleChainName[] {
@@ -217,7 +233,7 @@ export class World {
 
   /**
    * The same probe in every proxy mode, each in a fresh cluster. Where modes choose by chance, the way is shown that
-   * leads to the same endpoint as in the first, so that what differs is the mode and not the dice.
+   * leads to the endpoint that a mode which leaves nothing to chance takes, so that what differs is the mode and not the dice.
    */
   compareModes(send: SendInput): ModeComparison {
     const from = resolveRef(this.network, send.from);
@@ -225,16 +241,18 @@ export class World {
     const target = resolveTarget(this.network, send.to, send.protocol);
     if (!target.ok) return { known: false, reason: `to: ${target.error}` };
     const { count: _count, intervalNs: _intervalNs, ...once } = send;
-    const runs: { mode: ProxyMode; events: readonly LabEvent[]; outcome: FlowOutcome }[] = [];
-    for (const mode of COMPARED_MODES) {
+    const waysByMode = COMPARED_MODES.map((mode) => {
       const world = new World({ ...this.plan, proxy: { ...this.plan.proxy, mode } });
       for (const input of this.changes) if (input.type !== 'setProxyMode') world.apply(input);
-      const ways = world.everyWay(once, (_world, events, outcome) => ({ mode, events, outcome }), COMPARED_WAYS_MAX);
-      const wanted = runs[0]?.outcome.endpoint;
+      return world.everyWay(once, (_world, events, outcome) => ({ mode, events, outcome }), COMPARED_WAYS_MAX);
+    });
+    const [fewest] = [...waysByMode].sort((a, b) => a.length - b.length);
+    const wanted = fewest?.[0]?.outcome.endpoint;
+    const runs = waysByMode.map((ways) => {
       const run = ways.find(({ outcome }) => outcome.endpoint === wanted) ?? ways[0];
       assert(run !== undefined, 'there is always a way');
-      runs.push(run);
-    }
+      return run;
+    });
     return { known: true, runs };
   }
 

@@ -98,6 +98,8 @@ export interface ProxySync {
   readonly mode: ProxyMode;
   /** All tables of rules of the namespace as they are now. */
   readonly tables: readonly RuleTableView[];
+  /** kube-ipvs0 with the addresses of all services; undefined where the mode has no such device. */
+  readonly ipvsDevice: DeviceView | undefined;
 }
 
 /** One table of rules of a namespace, by its size. The rules themselves are asked for chain by chain (Engine.ruleChain). */

@@ -1,4 +1,4 @@
-import type { Mac } from './address.ts';
+import type { Cidr, Mac } from './address.ts';
 import type {
   ConntrackView,
   IpvsConnectionView,
@@ -115,11 +115,35 @@ function applyToNetns(tables: NetnsTables | undefined, event: LabEvent): NetnsTa
     case 'ipvsServersChanged':
       return { ...tables, ipvsServers: event.data.servers, ipvsServerCount: event.data.serverCount };
     case 'proxySynced':
-      return { ...tables, ruleTables: event.data.tables };
+      return withIpvsDevice({ ...tables, ruleTables: event.data.tables }, event.data.ipvsDevice);
     default:
       return tables;
   }
 }
+
+const IPVS_DEVICE = 'kube-ipvs0';
+
+/** A device with addresses is there, or is no longer; its addresses have the routes that the kernel gives those of a device that is down. */
+function withIpvsDevice(tables: NetnsTables, device: DeviceView | undefined): NetnsTables {
+  if (!device && !tables.devices.has(IPVS_DEVICE)) return tables;
+  const devices = new Map(tables.devices);
+  if (device) devices.set(device.name, device);
+  else devices.delete(IPVS_DEVICE);
+  const routes = tables.routes.filter((route) => route.device !== IPVS_DEVICE);
+  for (const { address, length } of device?.addresses ?? []) routes.push(localRoute(IPVS_DEVICE, { address, length }));
+  return { ...tables, devices, routes };
+}
+
+const localRoute = (device: string, destination: Cidr): RouteView => ({
+  table: 'local',
+  type: 'local',
+  destination,
+  via: undefined,
+  device,
+  prefSrc: destination.address,
+  scope: 'host',
+  protocol: 'kernel',
+});
 
 function learn(
   tables: NetnsTables,

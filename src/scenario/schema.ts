@@ -46,6 +46,8 @@ const objectName = matching(
 /** RFC 1123 label, as names of namespaces, Services, containers. */
 const label = matching(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 63, 'a name of at most 63 lower-case letters, digits and "-"');
 const generateName = matching(/^[a-z0-9][-a-z0-9.]*$/, 253, 'the beginning of a name, of lower-case letters, digits, "-" and "."');
+/** As Go's time.ParseDuration reads it; KubeProxyConfiguration takes none that is negative. */
+const duration = matching(/^(0|((\d+(\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s))+)$/, 40, 'a duration such as 15m0s');
 const protocol = oneOf('TCP', 'UDP', 'SCTP');
 const portOrName = z.custom<number | string>(
   (value) =>
@@ -294,12 +296,12 @@ const kubeProxyConfiguration: z.ZodType<KubeProxyConfiguration> = object({
   iptables: object({ ...masquerade, localhostNodePorts: flag.optional() }).optional(),
   nftables: object(masquerade).optional(),
   ipvs: object({
-    scheduler: text.optional(),
+    scheduler: oneOf('rr', 'wrr', 'lc', 'wlc', 'lblc', 'lblcr', 'dh', 'sh', 'sed', 'nq', 'mh', '').optional(),
     strictARP: flag.optional(),
     excludeCIDRs: list(text).optional(),
-    tcpTimeout: text.optional(),
-    tcpFinTimeout: text.optional(),
-    udpTimeout: text.optional(),
+    tcpTimeout: duration.optional(),
+    tcpFinTimeout: duration.optional(),
+    udpTimeout: duration.optional(),
   }).optional(),
   conntrack: object({ tcpBeLiberal: flag.optional() }).optional(),
 });

@@ -32,7 +32,7 @@ export function planProxy(
     ipvs: {
       scheduler: ipvs?.scheduler || IPVS_SCHEDULER,
       strictArp: ipvs?.strictARP ?? false,
-      excludeCidrs: ipvs?.excludeCIDRs ?? [],
+      excludeCidrs: reader?.excludeCidrs() ?? [],
       timeouts: { tcp: ipvs?.tcpTimeout, tcpFin: ipvs?.tcpFinTimeout, udp: ipvs?.udpTimeout },
     },
     conntrackTcpBeLiberal: conntrack?.tcpBeLiberal ?? false,
@@ -99,6 +99,12 @@ class ProxyReader {
       else if (isIpv4(cidr.address) && networkOf(cidr).address !== cidr.address)
         this.problems.warning(this.configuration, path, `${text} has bits set after its prefix; they are ignored`);
     }
+    return given;
+  }
+
+  excludeCidrs(): readonly string[] {
+    const given = this.configuration.ipvs?.excludeCIDRs ?? [];
+    for (const [i, text] of given.entries()) if (parseCidr(text) === undefined) this.notCidr(['ipvs', 'excludeCIDRs', i], text);
     return given;
   }
 

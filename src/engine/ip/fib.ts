@@ -68,6 +68,8 @@ export class Fib {
   private readonly main = new RouteTable();
   private shared: { readonly routes: SharedRoutes; readonly except: Cidr | undefined; readonly device: InetDevice } | undefined = undefined;
   private readonly cache = new Map<Ipv4, Route | undefined>();
+  /** Called before the first question: addresses that decide about routes may come as late as that. */
+  beforeFirstLookup: (() => void) | undefined = undefined;
 
   add(route: Route): void {
     this.tableOf(route.view.table).add(route);
@@ -91,6 +93,7 @@ export class Fib {
   }
 
   lookup(destination: Ipv4): Route | undefined {
+    this.beforeFirstLookup?.();
     const cached = this.cache.get(destination);
     if (cached !== undefined) return cached;
     const route = this.local.lookup(destination) ?? this.lookupMain(destination);
@@ -101,6 +104,7 @@ export class Fib {
 
   /** The route of table `local` for an address, which tells what kind of address it is here. */
   lookupLocal(address: Ipv4): Route | undefined {
+    this.beforeFirstLookup?.();
     return this.local.lookup(address);
   }
 

@@ -100,6 +100,12 @@ export class Netns implements DeviceOwner {
     return dev;
   }
 
+  /** Takes a device away with its addresses and routes; nothing is plugged into it. */
+  removeDevice(dev: InetDevice): void {
+    for (const cidr of [...dev.addresses]) this.removeAddress(dev, cidr);
+    this.devices.delete(dev.device.name);
+  }
+
   addBridge(bridge: Bridge): InetDevice {
     this.bridges.push(bridge);
     return this.addDevice(bridge);

@@ -3,7 +3,7 @@ import type { ConntrackTuple, HookName } from '../../protocol/event.ts';
 import { type Ipv4Packet, ipv4Length, protocolNumber } from '../../protocol/packet.ts';
 import { ConntrackEntry, CT_ESTABLISHED, CT_INVALID, CT_RELATED, CT_REPLY, CT_UNTRACKED } from '../conntrack/entry.ts';
 import type { Skb } from '../link/skb.ts';
-import type { RuleConntrack, RulePacket } from '../netfilter/evaluation.ts';
+import type { RuleConntrack, RuleIpvs, RulePacket } from '../netfilter/evaluation.ts';
 import type { HookState } from '../netfilter/hooks.ts';
 
 /** A packet at a hook, shown to rules in their terms. */
@@ -50,6 +50,10 @@ export class HookPacket implements RulePacket {
     this.tos = ip.tos;
     this.length = ipv4Length(ip);
     this.conntrack = conntrackOf(skb, nowNs);
+  }
+
+  get ipvs(): RuleIpvs | undefined {
+    return this.skb.ipvsServer;
   }
 
   get mark(): number {

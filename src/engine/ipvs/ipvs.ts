@@ -391,8 +391,7 @@ export class Ipvs implements IpvsTables {
       // The server is here: the packet goes on as it came, only for another socket.
       const after = rewrite(before.ttl);
       skb.payload = after;
-      skb.ipvsDone = true;
-      this.updateConntrack(skb, connection, 'toServer');
+      this.markSent(skb, connection);
       given(after);
       return NF_ACCEPT;
     }
@@ -422,8 +421,7 @@ export class Ipvs implements IpvsTables {
     }
     const after = rewrite(before.ttl - 1);
     skb.payload = after;
-    skb.ipvsDone = true;
-    this.updateConntrack(skb, connection, 'toServer');
+    this.markSent(skb, connection);
     given(after);
     const { recorder } = netns.lab;
     const nextHop = route.via ?? connection.real;
@@ -433,6 +431,13 @@ export class Ipvs implements IpvsTables {
     }
     if (passHook(netns, skb, 'OUTPUT', undefined, out.device.name) === NF_ACCEPT) finishOutput(out, nextHop, skb, state.inDevice);
     return NF_STOLEN;
+  }
+
+  private markSent(skb: Skb, connection: IpvsConnection): void {
+    const { protocol, virtual, virtualPort } = connection;
+    skb.ipvsDone = true;
+    skb.ipvsServer = { protocol: protocol === 'tcp' ? 6 : 17, address: virtual, port: virtualPort };
+    this.updateConntrack(skb, connection, 'toServer');
   }
 
   /**

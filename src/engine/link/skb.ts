@@ -28,6 +28,8 @@ export class Skb implements Subject {
   ctInfo = 0;
   /** IPVS has translated it already and leaves it alone from here on (Linux: skb->ipvs_property). */
   ipvsDone = false;
+  /** The virtual server of its connection, when IPVS has sent it on to the real server: what `-m ipvs` finds by the packet. */
+  ipvsServer: { readonly protocol: number; readonly address: Ipv4; readonly port: number } | undefined = undefined;
   /** The station it goes to next, from its routing on. */
   nextHop: Ipv4 | undefined = undefined;
   private srcMac: Mac;
@@ -91,6 +93,7 @@ export class Skb implements Subject {
     copy.ct = this.ct;
     copy.ctInfo = this.ctInfo;
     copy.ipvsDone = this.ipvsDone;
+    copy.ipvsServer = this.ipvsServer;
     return copy;
   }
 
@@ -103,6 +106,7 @@ export class Skb implements Subject {
     this.ct = undefined;
     this.ctInfo = 0;
     this.ipvsDone = false;
+    this.ipvsServer = undefined;
     if (this.hostQueue) {
       this.hostQueue.waiting = false;
       this.hostQueue = undefined;

@@ -5,6 +5,7 @@ import type { ProxyMode } from '../../protocol/event.ts';
 import type { EndpointSlice } from '../k8s/endpoint-slice.ts';
 import type { Service } from '../k8s/service.ts';
 import { IptablesProxier } from '../kube-proxy/iptables/proxier.ts';
+import { IpvsProxier } from '../kube-proxy/ipvs/proxier.ts';
 import type { ProxyConfig, ProxyNode } from '../kube-proxy/model.ts';
 import { NftablesProxier } from '../kube-proxy/nftables/proxier.ts';
 import type { BaseChain, WalkCost } from '../netfilter/evaluation.ts';
@@ -46,12 +47,12 @@ export function proxyCost(mode: ProxyMode, services: number): ProxyCost {
   const slices = Array.from({ length: services }, (_, i) => sliceOf(i, ENDPOINTS));
   const middle = services >> 1;
   const changed = sliceOf(middle, ENDPOINTS + 1);
-  const machine = mode === 'nftables' ? nftables(objects, slices, changed) : iptables(objects, slices, changed);
+  const machine = MACHINES[mode](objects, slices, changed);
   return {
     mode,
     services,
-    firstPacket: costOf(machine.chains, clusterIp(middle), 'NEW'),
-    laterPacket: costOf(machine.chains, clusterIp(middle), 'ESTABLISHED'),
+    firstPacket: costOf(machine, clusterIp(middle), 'NEW'),
+    laterPacket: costOf(machine, clusterIp(middle), 'ESTABLISHED'),
     changeWrites: machine.changeWrites,
   };
 }
@@ -59,7 +60,13 @@ export function proxyCost(mode: ProxyMode, services: number): ProxyCost {
 interface Machine {
   readonly chains: readonly BaseChain[];
   readonly changeWrites: number;
+  /** Where IPVS takes the packet: at INPUT it is given to a real server, and goes on through OUTPUT. */
+  readonly ipvs: boolean;
 }
+
+type Build = (services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice) => Machine;
+
+const MACHINES: Readonly<Record<ProxyMode, Build>> = { iptables, nftables, ipvs };
 
 function iptables(services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice): Machine {
   const proxier = new IptablesProxier(NODE, CONFIG);
@@ -72,7 +79,7 @@ function iptables(services: readonly Service[], endpointSlices: readonly Endpoin
   proxier.update({ endpointSlices: [changed] });
   const written = proxier.sync(1).patches;
   const changeWrites = written.reduce((sum, { chains }) => sum + [...chains.values()].reduce((rules, chain) => rules + chain.length, 0), 0);
-  return { chains: tables.baseChains(), changeWrites };
+  return { chains: tables.baseChains(), changeWrites, ipvs: false };
 }
 
 function nftables(services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice): Machine {
@@ -82,25 +89,56 @@ function nftables(services: readonly Service[], endpointSlices: readonly Endpoin
   ruleset.apply(proxier.sync(0), 0);
   proxier.update({ endpointSlices: [changed] });
   const changeWrites = proxier.sync(1).reduce((sum, { commands }) => sum + commands.length, 0);
-  return { chains: ruleset.baseChains(), changeWrites };
+  return { chains: ruleset.baseChains(), changeWrites, ipvs: false };
 }
 
-/** PREROUTING, FORWARD and POSTROUTING; a packet of a known connection asks no chain of type nat. */
-function costOf(chains: readonly BaseChain[], service: Ipv4, state: 'NEW' | 'ESTABLISHED'): WalkCost {
+function ipvs(services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice): Machine {
+  const proxier = new IpvsProxier(NODE, CONFIG);
+  proxier.update({ services, endpointSlices });
+  const sync = proxier.sync(0, () => 0);
+  const tables = new IptablesTables('ip');
+  for (const { name, type, options } of sync.ensuredSets) tables.sets.create(name, type, options);
+  for (const { set, added } of sync.setChanges) for (const element of added) tables.sets.add(set, element);
+  for (const { table, chain } of sync.ensuredChains) tables.patch({ table, chains: new Map([[chain, []]]), deleted: [] });
+  for (const { table, chain, rule } of sync.jumpRules) tables.insert(table, chain, 1, rule);
+  for (const patch of sync.patches) tables.patch(patch);
+  proxier.update({ endpointSlices: [changed] });
+  const next = proxier.sync(1, () => 0);
+  const written = next.patches.reduce((sum, { chains }) => sum + [...chains.values()].reduce((rules, chain) => rules + chain.length, 0), 0);
+  const elements = next.setChanges.reduce((sum, { removed, added }) => sum + removed.length + added.length, 0);
+  return { chains: tables.baseChains(), changeWrites: next.commands.length + elements + written, ipvs: true };
+}
+
+/**
+ * Way of a packet: PREROUTING, FORWARD and POSTROUTING, but with IPVS INPUT, OUTPUT and POSTROUTING. A packet of a
+ * known connection asks no chain of type nat, and what IPVS sends on asks none at OUTPUT (ip_vs_nat_xmit: it is routed already).
+ */
+function costOf({ chains, ipvs }: Machine, service: Ipv4, state: 'NEW' | 'ESTABLISHED'): WalkCost {
   const packet = new LonePacket({ source: ip('10.244.1.2'), destination: service, protocol: 'TCP', port: 80 });
-  const host = new LoneHost(new Set(NODE.addresses), { chance: () => true, pick: () => 0 });
+  const host = new LoneHost(new Set(ipvs ? [...NODE.addresses, service] : NODE.addresses), { chance: () => true, pick: () => 0 });
   const cost: WalkCost = { rules: 0, lookups: 0 };
   packet.conntrack = { ...packet.conntrack, state };
-  for (const hook of ['PREROUTING', 'FORWARD', 'POSTROUTING'] as const) {
-    const own = chains.filter((chain) => chain.hook === hook && !(state === 'ESTABLISHED' && chain.type === 'nat'));
+  const hooks = ipvs ? (['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'] as const) : (['PREROUTING', 'FORWARD', 'POSTROUTING'] as const);
+  for (const hook of hooks) {
+    const asked = chains.filter(
+      (chain) => chain.hook === hook && !(chain.type === 'nat' && (state === 'ESTABLISHED' || hook === 'OUTPUT')),
+    );
+    const own = ipvs && hook === 'INPUT' ? asked.filter(({ type }) => type !== 'nat') : asked;
     for (const chain of [...own].sort((a, b) => a.priority - b.priority)) {
       packet.hook = hook;
       packet.translate(chain.evaluate(packet, host, cost, undefined));
+    }
+    // The table of connections, and for a new one the hash of virtual servers; at OUTPUT it leaves alone what it has dealt with.
+    if (ipvs && hook === 'INPUT') {
+      cost.lookups += state === 'NEW' ? 3 : 2;
+      packet.dst = ip('10.244.2.0');
     }
   }
   return cost;
 }
 
+/** So that they are sorted, as kube-proxy sorts them, by number. */
+const nameOf = (i: number): string => `svc-${String(i).padStart(6, '0')}`;
 const clusterIp = (i: number): Ipv4 => (ip('10.96.0.0') + 256 + i) as Ipv4;
 const text = (address: number): string => [address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255].join('.');
 
@@ -108,7 +146,7 @@ function serviceOf(i: number): Service {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: `svc-${i}`, namespace: 'default' },
+    metadata: { name: nameOf(i), namespace: 'default' },
     spec: { type: 'ClusterIP', clusterIP: text(clusterIp(i)), ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
   };
 }
@@ -117,7 +155,7 @@ function sliceOf(i: number, endpoints: number): EndpointSlice {
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { name: `svc-${i}-a`, namespace: 'default', labels: { 'kubernetes.io/service-name': `svc-${i}` } },
+    metadata: { name: `${nameOf(i)}-a`, namespace: 'default', labels: { 'kubernetes.io/service-name': nameOf(i) } },
     addressType: 'IPv4',
     ports: [{ name: 'http', port: 80, protocol: 'TCP' }],
     endpoints: Array.from({ length: endpoints }, (_, e) => ({

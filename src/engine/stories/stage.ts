@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatIp } from '../../protocol/address.ts';
 import type { EventOf, EventType, FlowOutcome, LabEvent, ProbeProtocol, ProxyMode } from '../../protocol/event.ts';
 import { loadCluster } from '../../scenario/load-cluster.ts';
 import { World } from '../world.ts';
@@ -52,3 +53,9 @@ export function sendMany(world: World, from: string, to: string, count: number, 
 
 export const ofType = <T extends EventType>(events: readonly LabEvent[], type: T, netns?: string): EventOf<T>[] =>
   events.filter((event): event is LabEvent & EventOf<T> => event.type === type && (netns === undefined || event.netns === netns));
+
+/** Source address and TTL of what reached the process that serves. */
+export const arrivals = (events: readonly LabEvent[], netns: string): { source: string; ttl: number }[] =>
+  ofType(events, 'deliver', netns).flatMap(({ direction, frame }) =>
+    direction === 'request' && frame?.payload.type === 'ipv4' ? [{ source: formatIp(frame.payload.src), ttl: frame.payload.ttl }] : [],
+  );
