@@ -50,9 +50,30 @@ for (const colorScheme of ['light', 'dark'] as const) {
       expect(await violations(page)).toEqual([]);
     });
 
+    test('workspaces are accessible', async ({ lab, page }) => {
+      await lab.open();
+      await lab.apply(scenario('clusterip'));
+      await lab.closeDialog();
+      for (const [words, there] of [
+        ['compare modes', 'compare-table'],
+        ['cost chart', 'cost-table'],
+        ['real node', 'dump-example'],
+      ] as const) {
+        await page.keyboard.press('ControlOrMeta+k');
+        await page.getByTestId('palette-input').fill(words);
+        await page.keyboard.press('Enter');
+        await expect(page.getByTestId(there)).toBeVisible();
+        expect(await violations(page)).toEqual([]);
+      }
+      await page.getByTestId('dump-example').click();
+      await page.getByTestId('dump-walk').click();
+      await expect(page.getByTestId('walk')).toBeVisible();
+      expect(await violations(page)).toEqual([]);
+    });
+
     test('dialogs are accessible', async ({ lab, page }) => {
       await lab.open();
-      for (const opener of ['open-send', 'open-manifests', 'open-palette']) {
+      for (const opener of ['open-gallery', 'open-send', 'open-manifests', 'share-more', 'open-palette']) {
         await page.getByTestId(opener).click();
         await expect(page.getByRole('dialog')).toBeVisible();
         expect(await violations(page)).toEqual([]);

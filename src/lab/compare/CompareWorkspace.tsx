@@ -89,15 +89,15 @@ function Comparison({ runs, which }: { readonly runs: Runs; readonly which: Whic
     () =>
       runs.map((run) => {
         const events = eventsOf(run.events, which);
-        return { mode: run.mode, outcome: run.outcome, events, steps: stepsOf(events) };
+        return { mode: run.mode, outcome: run.outcome, events, steps: stepsOf(events, run.outcome.endpoint) };
       }),
     [runs, which],
   );
   const rows = useMemo(() => alignRuns(columns.map((column) => column.steps)), [columns]);
-  const [at, setAt] = useState<{ readonly rows: typeof rows; readonly row: number }>({ rows, row: rows.length - 1 });
+  const [at, setAt] = useState({ rows, row: rows.length - 1, moved: false });
   // Another packet begins with all of its way in sight.
   const row = at.rows === rows ? at.row : rows.length - 1;
-  const go = (to: number): void => setAt({ rows, row: Math.max(-1, Math.min(rows.length - 1, to)) });
+  const go = (to: number): void => setAt({ rows, row: Math.max(-1, Math.min(rows.length - 1, to)), moved: true });
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard */}
@@ -105,7 +105,7 @@ function Comparison({ runs, which }: { readonly runs: Runs; readonly which: Whic
         {rows.length === 0 ? (
           <p className="empty">There is no such packet in this connection.</p>
         ) : (
-          <Journeys columns={columns} rows={rows} row={row} onGo={go} />
+          <Journeys columns={columns} rows={rows} row={row} follow={at.rows === rows && at.moved} onGo={go} />
         )}
         <CostTable runs={runs} />
         <Differences modes={runs.map((run) => run.mode)} />

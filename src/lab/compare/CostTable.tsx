@@ -1,6 +1,6 @@
 import type { LabEvent, ProxyMode } from '../../protocol/event.ts';
 import { modeName } from '../shell/mode-name.ts';
-import { costOf, eventsOf, type PacketCost, type Which } from './packets.ts';
+import { costOf, costText, eventsOf, type PacketCost, type Which } from './packets.ts';
 
 interface CostTableProps {
   readonly runs: readonly { readonly mode: ProxyMode; readonly events: readonly LabEvent[] }[];
@@ -51,8 +51,7 @@ function costOfPacket(events: readonly LabEvent[], which: Which): PacketCost | u
 function Cost({ cost, top }: { readonly cost: PacketCost; readonly top: number }) {
   return (
     <>
-      {`${cost.rules} rules, ${cost.lookups} lookups`}
-      {cost.ipvs > 0 && `, ${cost.ipvs} × ip_vs`}
+      {costText(cost)}
       <span className="packet-cost-bar" aria-hidden="true">
         <i style={{ width: `${(cost.rules / top) * 100}%` }} />
       </span>

@@ -1,6 +1,6 @@
 import { Fragment, useEffect, useRef } from 'react';
-import { outcomeText } from '../../explain/sentence.ts';
 import type { FlowOutcome, LabEvent, ProxyMode } from '../../protocol/event.ts';
+import { outcomeName } from '../chance/outcome-name.ts';
 import { placeTitle } from '../journey/hops.ts';
 import { modeName } from '../shell/mode-name.ts';
 import type { AlignedRow } from './align.ts';
@@ -20,6 +20,8 @@ interface JourneysProps {
   readonly rows: readonly AlignedRow[];
   /** The row that is looked at; those after it are still to come. */
   readonly row: number;
+  /** Somebody moved to that row: it is kept in sight. */
+  readonly follow: boolean;
   readonly onGo: (row: number) => void;
 }
 
@@ -30,13 +32,13 @@ const DIFFERENCES: Readonly<Record<AlignedRow['difference'], string>> = {
 };
 
 /** The journeys beside each other: a row for each stop, quiet where nothing differs. */
-export function Journeys({ columns, rows, row, onGo }: JourneysProps) {
+export function Journeys({ columns, rows, row, follow, onGo }: JourneysProps) {
   const current = useRef<HTMLTableRowElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the row that is current comes with `row`
   useEffect(() => {
     // What scrollIntoView returns is a promise in some browsers, and no clean-up.
-    void current.current?.scrollIntoView({ block: 'nearest' });
-  }, [row]);
+    if (follow) void current.current?.scrollIntoView({ block: 'nearest' });
+  }, [row, follow]);
   return (
     <table className="journeys" data-testid="compare-table">
       <caption className="visually-hidden">The packet’s stops, mode by mode. Rows that differ say so.</caption>
@@ -75,7 +77,9 @@ export function Journeys({ columns, rows, row, onGo }: JourneysProps) {
                 </button>
               </th>
               {aligned.cells.map((cell, c) => (
-                <td key={columns[c]?.mode}>{cell ? <Cell step={cell} netns={aligned.netns} /> : <Nothing />}</td>
+                <td key={columns[c]?.mode}>
+                  {cell ? <Cell step={cell} netns={aligned.netns} quiet={aligned.difference === 'same'} /> : <Nothing />}
+                </td>
               ))}
             </tr>
           </Fragment>
@@ -97,10 +101,16 @@ function ColumnHead({ column }: { readonly column: Column }) {
         <span className="fact-name">masquerade</span> {masquerade}
       </span>
       <span className="journeys-fact">
-        <span className="fact-name">outcome</span> {outcomeText(column.outcome)}
+        <span className="fact-name">outcome</span> {outcomeOf(column.outcome)}
       </span>
     </th>
   );
+}
+
+/** Few words: what a client saw, and who answered. */
+function outcomeOf({ kind, endpoint }: FlowOutcome): string {
+  const name = outcomeName({ outcome: kind, endpoint });
+  return kind === 'http' || kind === 'connected' ? `${kind === 'http' ? 'answered' : 'connected'} by ${endpoint ?? 'somebody'}` : name;
 }
 
 const Nothing = () => (
@@ -109,16 +119,23 @@ const Nothing = () => (
   </span>
 );
 
-function Cell({ step, netns }: { readonly step: Step; readonly netns: string }) {
-  const asked = step.cost.rules + step.cost.lookups + step.cost.ipvs > 0;
+interface CellProps {
+  readonly step: Step;
+  readonly netns: string;
+  readonly quiet: boolean;
+}
+
+function Cell({ step, netns, quiet }: CellProps) {
+  // Where nothing differs and nothing is done, the sentence says it all.
+  const exact = step.detail !== '' && !(quiet && step.tone === 'quiet');
   return (
     <div className={`cell cell-${step.tone}`}>
       <span className="cell-title">
         {step.title}
         {step.netns !== netns && ` (${placeTitle(step.netns)})`}
       </span>
-      {asked && <span className="cell-cost">{costText(step.cost)}</span>}
-      {step.detail !== '' && <code className="cell-detail">{step.detail}</code>}
+      {step.atHook && <span className="cell-cost">{costText(step.cost)}</span>}
+      {exact && <code className="cell-detail">{step.detail}</code>}
       {step.where !== '' && <span className="cell-where">{step.where}</span>}
     </div>
   );

@@ -45,12 +45,10 @@ export function alignRuns(runs: readonly (readonly Step[])[]): readonly AlignedR
 
 function differenceOf(cells: readonly (Step | undefined)[]): AlignedRow['difference'] {
   const [first, ...others] = cells;
-  if (!first || others.some((cell) => !cell || whatOf(cell) !== whatOf(first))) return 'differs';
+  if (!first || others.some((cell) => !cell || cell.what !== first.what)) return 'differs';
   const price = ({ cost }: Step): string => `${cost.rules} ${cost.lookups} ${cost.ipvs}`;
   return others.every((cell) => cell && price(cell) === price(first)) ? 'same' : 'cost';
 }
-
-const whatOf = ({ title, detail, where }: Step): string => [title, detail, where].join('\n');
 
 /** Index pairs of the longest common subsequence of two lists. */
 function commonSubsequence(a: readonly string[], b: readonly string[]): readonly (readonly [number, number])[] {

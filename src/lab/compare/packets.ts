@@ -48,10 +48,11 @@ export function costOf(events: readonly LabEvent[]): PacketCost {
   return { rules, lookups, ipvs };
 }
 
-/** `12 rules, 3 lookups`. */
+/** `12 rules, 3 lookups`; with IPVS as well, where it was asked. */
 export function costText({ rules, lookups, ipvs }: PacketCost): string {
+  if (rules + lookups + ipvs === 0) return 'no rule asked';
   const parts = [count(rules, 'rule'), count(lookups, 'lookup')];
-  if (ipvs > 0) parts.push(`${count(ipvs, 'time')} IPVS`);
+  if (ipvs > 0) parts.push(ipvs === 1 ? 'ip_vs' : `${ipvs} × ip_vs`);
   return parts.join(', ');
 }
 

@@ -17,11 +17,17 @@ export interface Step {
   readonly label: string;
   /** br_netfilter shows a frame that the bridge has to this hook. */
   readonly bridged: boolean;
+  /** Rules may be asked here. */
+  readonly atHook: boolean;
   readonly title: string;
   /** The rewrite or the route, exactly; may be empty. */
   readonly detail: string;
   /** Which table and chain decided; empty where none did. */
   readonly where: string;
+  /** In few words what decided: a table, and how it draws. */
+  readonly by: string;
+  /** What is to be compared: the same in two runs when the same happens, also to another endpoint. */
+  readonly what: string;
   readonly tone: Tone;
   /** An endpoint is chosen here. */
   readonly chooses: boolean;
@@ -38,14 +44,16 @@ interface Stop {
   readonly events: LabEvent[];
 }
 
-/** The stops of one packet. A node shows every hook; what lies between is in a pod or outside and is one stop. */
-export function stepsOf(packet: readonly LabEvent[]): readonly Step[] {
+/**
+ * The stops of one packet. A node shows every hook; what lies between is in a pod or outside and is one stop.
+ * `endpoint`: `address:port` that serves in this run.
+ */
+export function stepsOf(packet: readonly LabEvent[], endpoint: string | undefined): readonly Step[] {
   const stops: Stop[] = [];
   for (const event of packet) {
     const last = stops.at(-1);
-    const isNode = event.netns.startsWith('node/');
-    const label = isNode ? nodeLabel(event, last?.netns === event.netns) : placeTitle(event.netns);
-    const begins = label !== undefined && (isNode || last?.netns !== event.netns);
+    const label = isNode(event.netns) ? nodeLabel(event, last?.netns === event.netns) : placeTitle(event.netns);
+    const begins = label !== undefined && (isNode(event.netns) || last?.netns !== event.netns);
     // What a device of a node does before the first hook begins no stop.
     if (begins) stops.push({ netns: event.netns, label, events: [event] });
     else if (last?.netns === event.netns) last.events.push(event);
@@ -55,16 +63,15 @@ export function stepsOf(packet: readonly LabEvent[]): readonly Step[] {
   return stops
     .filter(({ netns }) => netns !== 'external/underlay')
     .map((stop) => {
-      const base = `${roleOf(stop.netns, ordinals)} ${stop.netns.startsWith('node/') ? stop.label : ''}`;
+      const base = `${roleOf(stop.netns, ordinals)} ${isNode(stop.netns) ? stop.label : ''}`;
       const n = (seen.get(base) ?? 0) + 1;
       seen.set(base, n);
-      return {
-        key: `${base} ${n}`,
-        ...(stop.netns.startsWith('node/') && isHook(stop) ? hookStep(stop, stop.events[0] as EventOf<'hook'>) : plainStep(stop)),
-      };
+      const told = isNode(stop.netns) && isHook(stop) ? hookStep(stop, stop.events[0] as EventOf<'hook'>) : plainStep(stop);
+      return { key: `${base} ${n}`, what: withoutEndpoint([told.title, told.detail, told.where].join('\n'), endpoint), ...told };
     });
 }
 
+const isNode = (netns: string): boolean => netns.startsWith('node/');
 const isHook = ({ events }: Stop): boolean => events[0]?.type === 'hook';
 
 /** What a node's event begins; undefined when it goes on with what was. */
@@ -87,6 +94,12 @@ function nodeLabel(event: LabEvent, goesOn: boolean): string | undefined {
   }
 }
 
+/** An address is no difference where two runs only chose another endpoint. */
+function withoutEndpoint(text: string, endpoint: string | undefined): string {
+  const address = endpoint?.slice(0, endpoint.lastIndexOf(':'));
+  return address === undefined || address === '' ? text : text.replaceAll(address, 'ENDPOINT');
+}
+
 /** The second node of one run is the second node of the other, also where another endpoint was chosen. */
 function roleOf(netns: string, ordinals: Map<string, string>): string {
   const kind = netns.slice(0, netns.indexOf('/'));
@@ -98,9 +111,20 @@ function roleOf(netns: string, ordinals: Map<string, string>): string {
   return role;
 }
 
-const PLAIN = { bridged: false, where: '', tone: 'quiet', chooses: false, marks: false, masquerades: false } as const;
+type Told = Omit<Step, 'key' | 'what'>;
 
-function plainStep({ netns, label, events }: Stop): Omit<Step, 'key'> {
+const PLAIN = {
+  bridged: false,
+  atHook: false,
+  where: '',
+  by: '',
+  tone: 'quiet',
+  chooses: false,
+  marks: false,
+  masquerades: false,
+} as const;
+
+function plainStep({ netns, label, events }: Stop): Told {
   const cost = costOf(events);
   const drop = events.find((event) => event.type === 'drop');
   const telling = drop ?? events.find((event) => event.type === 'deliver') ?? events.find((event) => event.type === 'route') ?? events[0];
@@ -109,12 +133,12 @@ function plainStep({ netns, label, events }: Stop): Omit<Step, 'key'> {
   return { netns, label, title, detail: short, cost, ...PLAIN, tone: drop ? 'drop' : 'quiet' };
 }
 
-function hookStep({ netns, label, events }: Stop, hook: EventOf<'hook'>): Omit<Step, 'key'> {
+function hookStep({ netns, label, events }: Stop, hook: EventOf<'hook'>): Told {
   const rules = dataOf(events, 'rule');
   const walks = dataOf(events, 'chain');
   const rewrites = dataOf(events, 'nat');
   const ipvs = dataOf(events, 'ipvs').filter((step) => step.verdict !== 'expired');
-  const base = { netns, label, cost: costOf(events), ...PLAIN, bridged: hook.data.bridged };
+  const base = { netns, label, cost: costOf(events), ...PLAIN, bridged: hook.data.bridged, atHook: true };
   const marks = rules.some(isMasqueradeMark);
   const refused = walks.find((walk) => walk.verdict === 'drop' || walk.verdict === 'reject');
   if (refused) {
@@ -135,18 +159,15 @@ function hookStep({ netns, label, events }: Stop, hook: EventOf<'hook'>): Omit<S
   const decided = walks.find((walk) => walk.verdict === 'dnat' || walk.verdict === 'masquerade' || walk.verdict === 'snat');
   const where = decided?.decidedBy ? placeText(decided.decidedBy) : '';
   if (destination) {
-    const drawn = rules.find((rule) => rule.draw !== undefined && rule.draw.probability < 1);
-    const title = !decided
-      ? 'conntrack repeats the DNAT: the nat table is not asked'
-      : drawn
-        ? 'An endpoint is drawn; DNAT'
-        : 'DNAT to the only endpoint there is';
-    const by = !decided ? `conntrack entry ${destination.entry}` : drawn ? `${placeText(drawn.place)} draws, ${where}` : where;
+    const chooser = rules.find(isChooser);
+    const title = decided ? 'An endpoint is chosen; DNAT' : 'conntrack repeats the DNAT: the nat table is not asked';
+    const chosenBy = chooser && placeText(chooser.place) !== where ? `${placeText(chooser.place)}, then ${where}` : where;
     return {
       ...base,
       title: marks ? `${title}; marked for masquerading` : title,
       detail: natText(destination),
-      where: by,
+      where: decided ? chosenBy : `conntrack entry ${destination.entry}`,
+      by: decided ? `table ${decided.table}, ${decided.framework === 'nftables' ? 'by numgen' : 'rule by rule'}` : '',
       tone: 'rewrite',
       chooses: decided !== undefined,
       marks,
@@ -174,10 +195,10 @@ function hookStep({ netns, label, events }: Stop, hook: EventOf<'hook'>): Omit<S
       tone: 'rewrite',
       marks,
     };
-  return { ...base, title: base.cost.rules === 0 ? 'Passes; no rule is asked' : 'Passes unchanged', detail: '' };
+  return { ...base, title: 'Passes unchanged', detail: '' };
 }
 
-function ipvsStep(step: IpvsStep, hook: HookName): Pick<Step, 'title' | 'detail' | 'where' | 'tone' | 'chooses'> {
+function ipvsStep(step: IpvsStep, hook: HookName): Pick<Step, 'title' | 'detail' | 'where' | 'by' | 'tone' | 'chooses'> {
   const where = `ip_vs at ${hook}`;
   const to = step.real ? `${formatIp(step.real.address)}:${step.real.port}` : '';
   const from = step.virtual ? `${formatIp(step.virtual.address)}:${step.virtual.port}` : '';
@@ -189,20 +210,32 @@ function ipvsStep(step: IpvsStep, hook: HookName): Pick<Step, 'title' | 'detail'
         : step.chosenBy === 'template'
           ? 'IPVS keeps to the client’s server; DNAT'
           : `IPVS schedules (${step.scheduler ?? 'no scheduler'}); DNAT`;
-      return { title, detail: `DNAT ${from} -> ${to}`, where, tone: 'rewrite', chooses: chosen };
+      return {
+        title,
+        detail: `DNAT ${from} -> ${to}`,
+        where,
+        by: `ip_vs, scheduler ${step.scheduler ?? 'unknown'}`,
+        tone: 'rewrite',
+        chooses: chosen,
+      };
     }
     case 'toClient':
-      return { title: 'IPVS puts the virtual address back', detail: `${to} -> ${from}`, where, tone: 'back', chooses: false };
+      return { title: 'IPVS puts the virtual address back', detail: `${to} -> ${from}`, where, by: '', tone: 'back', chooses: false };
     default:
       return {
         title: step.verdict === 'refused' ? 'IPVS has no server to choose' : 'IPVS drops it',
         detail: from,
         where,
+        by: '',
         tone: 'drop',
         chooses: false,
       };
   }
 }
+
+/** The rule that chose the endpoint. Of iptables' rules the last takes what no draw before it took, and draws nothing. */
+const isChooser = ({ draw, place, action }: RuleMatch): boolean =>
+  draw !== undefined || (/^KUBE-SV[CL]-/.test(place.chain) && action.startsWith('jump KUBE-SEP-'));
 
 /** kube-proxy's mark, bit 14 by default, was not there and is now. */
 const isMasqueradeMark = ({ mark }: RuleMatch): boolean => mark !== undefined && (mark.after & ~mark.before) !== 0;

@@ -13,7 +13,7 @@ export function summaryOf(steps: readonly Step[]): Summary {
   const marks = steps.find((step) => step.marks);
   const masquerades = steps.find((step) => step.masquerades);
   return {
-    choice: chooses ? `${chooses.label}, ${chooses.where}` : 'nothing to choose for this packet',
+    choice: chooses ? `${chooses.label}, ${chooses.by}` : 'nothing to choose for this packet',
     masquerade: masquerades
       ? `${marks && marks !== masquerades ? `decided in ${marks.label}, ` : ''}done in ${masquerades.label}`
       : 'not needed',

@@ -79,8 +79,7 @@ export default function CostWorkspace() {
             xDomain={[10, 30_000]}
             xTicks={[10, 100, 1_000, 10_000, 30_000]}
             yMax={measure === 'later' ? 100 : 100_000}
-            width={760}
-            height={286}
+            height={300}
           />
           <CostNumbers measure={measure} label={label} unit={unit} />
         </section>
@@ -176,7 +175,6 @@ function Published() {
         xDomain={[5_000, 30_000]}
         xTicks={[5_000, 10_000, 30_000]}
         yMax={1_000}
-        width={420}
         height={220}
       />
       <table className="cost-table">

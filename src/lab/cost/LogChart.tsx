@@ -1,5 +1,6 @@
 import { scaleLog } from 'd3-scale';
 import { line, symbol, symbolCircle, symbolSquare, symbolTriangle } from 'd3-shape';
+import { useLayoutEffect, useRef, useState } from 'react';
 import type { ProxyMode } from '../../protocol/event.ts';
 import { modeName } from '../shell/mode-name.ts';
 import type { Series } from './series.ts';
@@ -13,7 +14,6 @@ interface LogChartProps {
   readonly xTicks: readonly number[];
   /** Powers of ten that hold all values. */
   readonly yMax: number;
-  readonly width: number;
   readonly height: number;
 }
 
@@ -24,7 +24,8 @@ const MARGIN = { top: 22, right: 74, bottom: 26, left: 50 } as const;
 const NAME_HEIGHT = 16;
 
 /** Lines over a number of Services, on two logarithmic scales. */
-export function LogChart({ series, label, unit, xDomain, xTicks, yMax, width, height }: LogChartProps) {
+export function LogChart({ series, label, unit, xDomain, xTicks, yMax, height }: LogChartProps) {
+  const { box, width } = useWidth();
   const x = scaleLog([...xDomain], [MARGIN.left, width - MARGIN.right]);
   const y = scaleLog([1, yMax], [height - MARGIN.bottom, MARGIN.top]);
   const at = (value: number): number => y(Math.max(1, value));
@@ -34,7 +35,7 @@ export function LogChart({ series, label, unit, xDomain, xTicks, yMax, width, he
   );
   const yTicks = Array.from({ length: Math.round(Math.log10(yMax)) + 1 }, (_, i) => 10 ** i);
   return (
-    <svg className="log-chart" viewBox={`0 0 ${width} ${height}`} role="img" aria-label={label}>
+    <svg ref={box} className="log-chart" width="100%" height={height} role="img" aria-label={label}>
       {yTicks.map((tick) => (
         <g key={tick}>
           <line className="log-grid" x1={MARGIN.left} x2={width - MARGIN.right} y1={y(tick)} y2={y(tick)} />
@@ -71,6 +72,22 @@ export function LogChart({ series, label, unit, xDomain, xTicks, yMax, width, he
       ))}
     </svg>
   );
+}
+
+/** As wide as there is room: letters keep their size. */
+function useWidth() {
+  const box = useRef<SVGSVGElement>(null);
+  const [width, setWidth] = useState(600);
+  useLayoutEffect(() => {
+    const svg = box.current;
+    if (!svg) return;
+    const measure = (): void => setWidth(Math.max(260, svg.getBoundingClientRect().width));
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(svg);
+    return () => observer.disconnect();
+  }, []);
+  return { box, width };
 }
 
 interface Name {

@@ -9,9 +9,7 @@ export function Problems({ onGoTo }: { readonly onGoTo: (problem: Problem) => vo
   const refused = useLab((s) => s.problems);
   const topology = useLab((s) => s.topology);
   const problems = refused.length > 0 ? refused : (topology?.problems ?? []);
-  // Services are read and drawn nowhere yet: to a person they are one more kind that takes no part.
-  const services = (topology?.services ?? []).map(({ namespace, name }) => ({ kind: 'Service', namespace, name }));
-  const notModelled = refused.length > 0 ? [] : [...services, ...(topology?.notModelled ?? [])];
+  const notModelled = refused.length > 0 ? [] : (topology?.notModelled ?? []);
   if (problems.length === 0 && notModelled.length === 0) return null;
   return (
     <section className="problems" aria-label="Problems">
