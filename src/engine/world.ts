@@ -3,13 +3,13 @@ import { formatIp, type Ipv4 } from '../protocol/address.ts';
 import type { Input, InputAnswer, ModeComparison, PossibleOutcomes, RuleChainName } from '../protocol/engine.ts';
 import type { FlowOutcome, LabEvent, ProxyMode } from '../protocol/event.ts';
 import { type LabState, tablesOf } from '../protocol/fold.ts';
-import type { LinuxLabInput } from '../protocol/linux-lab.ts';
+import type { LinuxLabInput, RulesInput } from '../protocol/linux-lab.ts';
 import type { ContainerView, NetnsView, PossibleOutcome, RuleChainView, Topology } from '../protocol/view.ts';
 import { CLIENT, ClusterNetwork, podId, ROUTER, UNDERLAY } from './cluster-network.ts';
 import { hostVethName } from './cni/bridge-plugin.ts';
 import type { ClusterPlan, PodPlan } from './control-plane/plan.ts';
 import { Ipvs } from './ipvs/ipvs.ts';
-import { saveText as ipvsadmSave } from './ipvs/text.ts';
+import { restoreText as ipvsadmRestore, saveText as ipvsadmSave } from './ipvs/text.ts';
 import { saveSets } from './netfilter/ipset-text.ts';
 import { followAllWays } from './outcomes.ts';
 import { LabContext } from './sim/lab-context.ts';
@@ -193,7 +193,14 @@ export class World {
     for (const pod of plan.pods) network.netns(podId(pod));
     const rules = plan.nodes.map(({ name }) => {
       const own = network.rulesOf(name);
-      return [`node/${name}`, { iptables: own?.iptablesSave() ?? '', nftables: own?.nftListRuleset() ?? '' }] as const;
+      const ipvs = network.netns(`node/${name}`)?.ipvs;
+      const ofNode: RulesInput = {
+        iptables: own?.iptablesSave() ?? '',
+        nftables: own?.nftListRuleset() ?? '',
+        sets: own ? saveSets(own.iptables.sets) : '',
+        virtualServers: ipvs instanceof Ipvs ? ipvsadmRestore(ipvs.servers()) : '',
+      };
+      return [`node/${name}`, ofNode] as const;
     });
     return {
       topology: this.topology(),

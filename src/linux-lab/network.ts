@@ -6,7 +6,8 @@ import { linuxDeviceName } from './device-names.ts';
 /** Commands for `ip -batch` in one namespace, in the order in which they must run. */
 export interface NamespaceCommands {
   readonly namespace: string;
-  readonly bridges: readonly string[];
+  /** Devices without a cable: bridges, and kube-ipvs0. */
+  readonly single: readonly string[];
   /** Addresses, masters and links set up; after all cables are in place. */
   readonly devices: readonly string[];
   readonly routes: readonly string[];
@@ -54,15 +55,17 @@ const end = (namespace: string, device: DeviceView): CableEnd => ({
 export function commandsOf(view: NetnsView): NamespaceCommands {
   return {
     namespace: view.id,
-    bridges: view.devices.filter(({ kind }) => kind === 'bridge').map(bridgeCommand),
+    single: view.devices.flatMap(singleCommand),
     devices: ['link set dev lo up', ...view.devices.filter(({ name }) => name !== 'lo').flatMap(deviceCommands)],
     routes: view.routes.filter(written).map(routeCommand),
     sysctls: sysctlsOf(view),
   };
 }
 
-function bridgeCommand({ name, mac }: DeviceView): string {
-  return `link add ${linuxDeviceName(name)} address ${formatMac(mac)} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`;
+function singleCommand({ name, mac, kind }: DeviceView): string[] {
+  const device = `link add ${linuxDeviceName(name)} address ${formatMac(mac)} type`;
+  if (kind === 'bridge') return [`${device} bridge forward_delay 0 stp_state 0 mcast_snooping 0`];
+  return kind === 'dummy' ? [`${device} dummy`] : [];
 }
 
 function deviceCommands(device: DeviceView): string[] {

@@ -1,5 +1,5 @@
 import { formatIp } from '../protocol/address.ts';
-import type { LinuxLabInput } from '../protocol/linux-lab.ts';
+import type { LinuxLabInput, RulesInput } from '../protocol/linux-lab.ts';
 import type { NetnsView } from '../protocol/view.ts';
 import capturePy from './capture.py?raw';
 import { digest } from './device-names.ts';
@@ -15,12 +15,12 @@ export const NAMESPACES_MAX = 400;
 export function linuxLabScript(input: LinuxLabInput): string {
   const commands = input.namespaces.map(commandsOf);
   const cables = cablesOf(input.namespaces);
-  const rules = [...input.rules].filter(([, { iptables, nftables }]) => iptables !== '' || nftables !== '');
-  const usesIptables = rules.some(([, { iptables }]) => iptables !== '');
-  const usesNft = rules.some(([, { nftables }]) => nftables !== '');
+  const rules = [...input.rules];
+  const uses = (what: keyof RulesInput): boolean => rules.some(([, own]) => own[what] !== '');
   const body = [
     buildSection(input.namespaces, commands, cables),
     ruleSection(rules),
+    virtualServerSection(rules),
     listenSection(input),
     probeSection(input),
     COMMANDS,
@@ -34,8 +34,10 @@ export function linuxLabScript(input: LinuxLabInput): string {
     'nsenter',
     'unshare',
     'python3',
-    ...(usesIptables ? ['iptables-restore', 'iptables-save'] : []),
-    ...(usesNft ? ['nft'] : []),
+    ...(uses('iptables') ? ['iptables-restore', 'iptables-save'] : []),
+    ...(uses('nftables') ? ['nft'] : []),
+    ...(uses('sets') ? ['ipset'] : []),
+    ...(uses('virtualServers') ? ['ipvsadm'] : []),
   ];
   const name = `hoplab-${digest(body)}`;
   return `${header(input, name, tools)}\n\n${body}\n`;
@@ -94,8 +96,9 @@ load() {
 check() {
   local missing=() tool
   for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-  ((\${#missing[@]} == 0)) || die "missing: \${missing[*]}. On Debian and Ubuntu: apt-get install iproute2 util-linux python3 iptables nftables"
+  ((\${#missing[@]} == 0)) || die "missing: \${missing[*]}. On Debian and Ubuntu: apt-get install iproute2 util-linux python3 iptables nftables ipset ipvsadm"
   unshare --net true 2>/dev/null || die "this needs root, or the network namespace of your own that 'unshare -Urn bash' gives"
+  kernel_has_ipvs || die "this kernel has no ip_vs, which kube-proxy's IPVS mode needs. As root: modprobe ip_vs; or choose another mode"
 }`;
 }
 
@@ -129,21 +132,21 @@ function buildSection(views: readonly NetnsView[], commands: readonly NamespaceC
   }
   const pods = new Set(views.filter(({ kind }) => kind === 'pod').map(({ id }) => id));
   const ofPod = ({ a, b }: Cable): boolean => pods.has(a.namespace) || pods.has(b.namespace);
-  const bridgesOf = (kind: 'switch' | 'node'): string[] =>
-    commands.flatMap(({ namespace, bridges }, i) =>
-      bridges.length > 0 && (views[i]?.kind === 'switch') === (kind === 'switch') ? [batch(namespace, bridges)] : [],
+  const singleOf = (kind: 'switch' | 'node'): string[] =>
+    commands.flatMap(({ namespace, single }, i) =>
+      single.length > 0 && (views[i]?.kind === 'switch') === (kind === 'switch') ? [batch(namespace, single)] : [],
     );
   lines.push(
     '',
     '  # The switch between the machines, and their network cards and cables.',
-    ...bridgesOf('switch'),
+    ...singleOf('switch'),
     ...cables.filter((c) => !ofPod(c)).map(cableCommand),
   );
   // A node has its network card before the plugin makes a bridge; where Linux chooses among devices it takes the oldest.
   lines.push(
     '',
-    "  # The nodes' bridges, and for each pod a pair: its eth0, and a port of its node's bridge.",
-    ...bridgesOf('node'),
+    "  # The nodes' bridges (and kube-proxy's kube-ipvs0), and for each pod a pair: its eth0, and a port of its node's bridge.",
+    ...singleOf('node'),
     ...cables.filter(ofPod).map(cableCommand),
   );
   for (const [i, view] of views.entries()) {
@@ -164,20 +167,55 @@ function cableCommand({ a, b }: Cable): string {
 const batch = (namespace: string, lines: readonly string[]): string =>
   [`  in_ns ${quote(namespace)} ip -batch - <<'END'`, ...lines, 'END'].join('\n');
 
-function ruleSection(rules: readonly (readonly [string, { readonly iptables: string; readonly nftables: string }])[]): string {
+function ruleSection(rules: readonly (readonly [string, RulesInput])[]): string {
   const lines = [
     '# What kube-proxy writes for Services, and the network plugin for traffic that leaves the cluster. On a real node:',
-    '# iptables-save, or nft list table ip kube-proxy.',
+    '# iptables-save, or nft list table ip kube-proxy; in IPVS mode also ipset save and ipvsadm -Sn.',
     'rules() {',
     '  :',
   ];
-  for (const [namespace, { iptables, nftables }] of rules) {
+  for (const [namespace, { iptables, nftables, sets, virtualServers }] of rules) {
+    const feed = (command: string, text: string): void => {
+      if (text !== '') lines.push(`  in_ns ${quote(namespace)} ${command} <<'END'`, text.trimEnd(), 'END');
+    };
     // Of chains with the same priority the kernel asks the newest first: kube-proxy writes before the network plugin does.
-    if (nftables !== '') lines.push(`  in_ns ${quote(namespace)} nft -f - <<'END'`, nftables.trimEnd(), 'END');
-    if (iptables !== '') lines.push(`  in_ns ${quote(namespace)} iptables-restore <<'END'`, iptables.trimEnd(), 'END');
+    feed('nft -f -', nftables);
+    feed('ipset restore', sets);
+    feed('iptables-restore', iptables);
+    if (virtualServers !== '') lines.push(`  virtual_servers ${quote(namespace)} | in_ns ${quote(namespace)} ipvsadm -R`);
   }
   lines.push('}');
   return lines.join('\n');
+}
+
+/** In IPVS mode the kernel keeps the Services, and who has the next turn: forgetting that means writing them anew. */
+function virtualServerSection(rules: readonly (readonly [string, RulesInput])[]): string {
+  const withServers = rules.filter(([, { virtualServers }]) => virtualServers !== '');
+  if (withServers.length === 0) return 'kernel_has_ipvs() { :; }\nforget_turns() { :; }';
+  const cases = withServers.map(
+    ([namespace, { virtualServers }]) => `    ${quote(namespace)}) cat <<'END'\n${virtualServers.trimEnd()}\nEND\n      ;;`,
+  );
+  const schedulers = [
+    ...new Set(withServers.flatMap(([, { virtualServers }]) => [...virtualServers.matchAll(/^-A .* -s (\w+)/gm)].map((m) => m[1]))),
+  ];
+  return `# kube-proxy's virtual servers, the newest real server of each last.
+virtual_servers() {
+  case $1 in
+${cases.join('\n')}
+  esac
+}
+kernel_has_ipvs() {
+  local module
+  for module in ip_vs ${schedulers.map((name) => `ip_vs_${name}`).join(' ')} xt_ipvs; do modprobe -q "$module" 2>/dev/null || true; done
+  [[ -e /proc/net/ip_vs ]]
+}
+forget_turns() {
+  local node
+  for node in ${withServers.map(([namespace]) => quote(namespace)).join(' ')}; do
+    in_ns "$node" ipvsadm -C
+    virtual_servers "$node" | in_ns "$node" ipvsadm -R
+  done
+}`;
 }
 
 /** Every socket that waits for clients, wherever the lab has one. */
@@ -323,6 +361,7 @@ forget() {
       nft list sets 2>/dev/null | awk "/^table/ {table = $2 " " $3} /set affinity-/ {print "flush set " table " " $2}" | nft -f -
       command -v conntrack && conntrack -F' >/dev/null 2>&1 || true
   done
+  forget_turns
 }
 
 need_up() {

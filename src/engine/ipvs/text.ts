@@ -50,9 +50,13 @@ const FORWARDING_OPTIONS: Readonly<Record<RealServer['forwarding'], string>> = {
 const FORWARDING_NAMES: Readonly<Record<RealServer['forwarding'], string>> = { masq: 'Masq', route: 'Route', tunnel: 'Tunnel' };
 
 /** What `ipvsadm -Sn` prints, which `ipvsadm -R` reads. */
-export function saveText(servers: readonly VirtualServer[]): string {
+export const saveText = (servers: readonly VirtualServer[]): string =>
+  restoreText(inListingOrder(servers).map((server) => ({ ...server, realServers: sortedReals(server.realServers) })));
+
+/** The same in the order given: the newest real server has the first turn, so the order in which they are added matters. */
+export function restoreText(servers: readonly VirtualServer[]): string {
   const lines: string[] = [];
-  for (const server of inListingOrder(servers)) {
+  for (const server of servers) {
     const service = `${PROTOCOL_OPTIONS[server.protocol]} ${endpoint(server.address, server.port)}`;
     const flags = schedulerFlagNames(server);
     lines.push(
@@ -63,7 +67,7 @@ export function saveText(servers: readonly VirtualServer[]): string {
         ...(flags.length > 0 ? [`-b ${flags.join(',')}`] : []),
       ].join(' '),
     );
-    for (const real of sortedReals(server.realServers)) {
+    for (const real of server.realServers) {
       const tunnel = real.forwarding === 'tunnel' ? ' --tun-type ipip' : '';
       lines.push(`-a ${service} -r ${endpoint(real.address, real.port)} ${FORWARDING_OPTIONS[real.forwarding]} -w ${real.weight}${tunnel}`);
     }
