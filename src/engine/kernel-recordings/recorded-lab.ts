@@ -187,6 +187,8 @@ export class RecordedLab {
   }
 
   probe(probe: ProbeSpec, recorded: RecordedProbe): ProbeResult {
+    // The recorder looked at all tables after the probe before, on a slow machine.
+    if (this.ipvs.size > 0) this.lab.sim.runUntil(this.lab.sim.nowNs + 1 * SECOND, 1_000_000);
     for (const action of probe.before ?? []) this.act(action);
     if ((probe.state ?? 'cold') === 'cold') this.flush();
     // The recorder takes its time, too.
@@ -351,13 +353,15 @@ export class RecordedLab {
   }
 
   /** Virtual servers as `ipvsadm -Ln --nosort` lists them: the kernel's order, the newest first. */
-  ipvsServers(ns: string, to: string): string[] | undefined {
+  ipvsServers(ns: string, to: string): { line: string; inactive: number; goneSoon: number }[] | undefined {
     const ipvs = this.ipvs.get(ns);
     const server = ipvs?.servers().find((s) => `${s.protocol} ${endpointText(s.address, s.port)}` === to);
     if (!ipvs || !server) return undefined;
     return [...server.realServers].reverse().map((real) => {
       const { active, inactive } = ipvs.connectionCounts(server, real);
-      return `${endpointText(real.address, real.port)} Masq weight ${real.weight} active ${active} inactive ${inactive}`;
+      const soon = this.lab.sim.nowNs + 45 * SECOND;
+      const goneSoon = ipvs.connections().filter((c) => c.virtual.address === server.address && c.real.address === real.address && !c.active && !c.template && c.expiresNs < soon).length;
+      return { line: `${endpointText(real.address, real.port)} Masq weight ${real.weight} active ${active}`, inactive, goneSoon };
     });
   }
 
@@ -399,8 +403,13 @@ export class RecordedLab {
             };
             const during = (x: TcpConnection): void => {
               for (const action of probe.during ?? []) this.act(action);
-              if (probe.send) x.send('x'.repeat(probe.send));
-              this.lab.sim.schedule(probe.send ? 600_000_000 : 9_000_000, close, x, undefined);
+              const goOn = (y: TcpConnection): void => {
+                if (probe.send) y.send('x'.repeat(probe.send));
+                this.lab.sim.schedule(probe.send ? 600_000_000 : 9_000_000, close, y, undefined);
+              };
+              // ipvsadm is a process that has to be started and ended.
+              if (this.ipvs.size > 0 && probe.during) this.lab.sim.schedule(10_000_000, goOn, x, undefined);
+              else goOn(x);
             };
             this.lab.sim.schedule(5_000_000, during, c, undefined);
           },
@@ -472,7 +481,7 @@ export class RecordedLab {
     if (server.proto === 'udp') {
       stack.udp.bind(address, server.port, name, {
         received: (socket, _data, from) =>
-          void stack.udp.send(socket, `${name} ${endpointText(from.address, from.port)}\n`, { address: from.address, port: from.port, from: from.to }, { flow: from.flow, direction: 'reply', cause: from.cause }),
+          void stack.udp.send(socket, `${name} ${endpointText(from.address, from.port)}\n`, { address: from.address, port: from.port }, { flow: from.flow, direction: 'reply', cause: from.cause }),
       });
       return;
     }

@@ -136,7 +136,8 @@ export class TcpLayer implements Transport {
   private remember(connection: TcpConnection): void {
     const k = key(connection.localPort, connection.remotePort);
     const others = this.connections.get(k);
-    if (others) others.push(connection);
+    // The newest first, as in a hash chain of the kernel: it is found before one in TIME-WAIT with the same ports and addresses.
+    if (others) others.unshift(connection);
     else this.connections.set(k, [connection]);
   }
 
