@@ -54,6 +54,10 @@ export class Sysctls {
     return known.fallback;
   }
 
+  isModelled(key: string): boolean {
+    return Object.hasOwn(KNOWN, patternOf(key));
+  }
+
   set(key: string, text: string): Result<undefined, string> {
     const known = KNOWN[patternOf(key)];
     if (!known)

@@ -60,6 +60,11 @@ function verdictOf(events: readonly LabEvent[]): string {
   const drop = events.find((event) => event.type === 'drop');
   const loss = drop?.type === 'drop' && drop.data.detail !== undefined ? ` by ${drop.data.detail}` : '';
   if (drop?.type === 'drop' && drop.data.reason === 'rejectedByRule') return `It is rejected${loss}.`;
+  const refused = events.find((event) => event.type === 'ipvs' && event.data.verdict === 'refused');
+  if (refused?.type === 'ipvs' && refused.data.virtual) {
+    const { address, port } = refused.data.virtual;
+    return `It is refused: the virtual server ${formatIp(address)}:${port} has no real server that takes new connections.`;
+  }
   const out = events.findLast((event) => event.type === 'tx' && event.direction === 'request');
   const packet = out?.frame?.payload;
   if (out && packet?.type === 'ipv4') return `It leaves by ${out.device} for ${endpoint(packet, 'dst')}, as ${endpoint(packet, 'src')}.`;
