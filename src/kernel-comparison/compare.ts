@@ -2,12 +2,12 @@ import { World } from '../engine/index.ts';
 import { linuxDeviceName } from '../linux-lab/device-names.ts';
 import { linuxLabScript, NAMESPACES_MAX } from '../linux-lab/script.ts';
 import { formatIp } from '../protocol/address.ts';
-import type { ConntrackTuple, FlowOutcome, LabEvent } from '../protocol/event.ts';
+import type { ConntrackTuple, FlowOutcome, IpvsConnectionView, LabEvent } from '../protocol/event.ts';
 import type { Topology } from '../protocol/view.ts';
 import { loadCluster } from '../scenario/load-cluster.ts';
 import { difference } from './difference.ts';
 import { engineHops, kernelHops, type Wording, withKnownPorts } from './hops.ts';
-import { type KernelCapture, Machine } from './machine.ts';
+import type { Job, KernelCapture, Printed } from './machine.ts';
 import type { ComparedProbe, ComparedScenario } from './scenario.ts';
 
 /** One way the engine says it can go. */
@@ -15,6 +15,7 @@ interface Way {
   readonly outcome: FlowOutcome;
   readonly events: readonly LabEvent[];
   readonly conntrack: ReadonlyMap<string, readonly string[]>;
+  readonly ipvs: ReadonlyMap<string, readonly string[]>;
   readonly counters: ReadonlyMap<string, string>;
   readonly clientPort: number;
 }
@@ -22,6 +23,8 @@ interface Way {
 /** How long the kernel waits for an answer that the engine says will not come. */
 const PATIENCE_S = 1.4;
 const SECOND_NS = 1_000_000_000;
+/** Client ports of the probes; the engine's own are others. */
+const FIRST_PORT = 40_000;
 
 export interface ProbeResult {
   readonly probe: string;
@@ -29,8 +32,21 @@ export interface ProbeResult {
   readonly difference: string | undefined;
 }
 
-/** Builds a scenario on this machine, sends its probes, and compares each with every way the engine knows. */
-export async function compareScenario(scenario: ComparedScenario): Promise<ProbeResult[]> {
+/** One probe: what the script is asked, and what its answers are held against. */
+interface PlannedProbe {
+  readonly name: string;
+  readonly commands: readonly (readonly string[])[];
+  readonly judge: (printed: readonly Printed[]) => string | undefined;
+}
+
+/** A scenario made ready: a job for a machine, and the verdict on what it printed. */
+export interface PlannedScenario {
+  readonly job: Job;
+  readonly judge: (printed: readonly Printed[]) => ProbeResult[];
+}
+
+/** Plays a scenario's probes in the engine, every way each can go, and says what to ask a Linux machine. */
+export function planScenario(scenario: ComparedScenario): PlannedScenario {
   const loaded = loadCluster([{ name: scenario.name, text: scenario.manifests }]);
   if (!loaded.ok) throw new Error(`${scenario.name} cannot be loaded: ${loaded.error.map((p) => p.message).join('; ')}`);
   const plan = { ...loaded.value, proxy: { ...loaded.value.proxy, mode: scenario.mode } };
@@ -41,67 +57,105 @@ export async function compareScenario(scenario: ComparedScenario): Promise<Probe
   };
   const input = world().linuxLabInput(NAMESPACES_MAX);
   if (!input) throw new Error(`${scenario.name} is too large for one machine`);
-  const machine = new Machine(linuxLabScript(input));
-  const results: ProbeResult[] = [];
-  try {
-    await machine.up();
-    for (const { netns, key, value } of scenario.sysctls) await machine.inNamespace(netns, 'sysctl', '-q', '-w', `${key}=${value}`);
-    for (const [i, probe] of scenario.probes.entries()) {
-      const name = `${scenario.name} (${scenario.mode}): ${probe.from} to ${probe.to} by ${probe.protocol}`;
-      results.push({ probe: name, difference: await compareProbe(world, machine, input.topology, probe, 40_000 + i) });
-    }
-  } finally {
-    await machine.down();
-  }
-  return results;
+  const setup = scenario.sysctls.map(({ netns, key, value }) => ['shell', netns, 'sysctl', '-q', '-w', `${key}=${value}`]);
+  const probes = scenario.probes.map((probe, i): PlannedProbe => {
+    const name = `${scenario.name} (${scenario.mode}): ${probe.from} to ${probe.to} by ${probe.protocol}`;
+    return probe.count === undefined
+      ? { name, ...planProbe(world, input.topology, probe, FIRST_PORT + i) }
+      : { name: `${name}, ${probe.count} times`, ...planSequence(world(), input.topology, probe, probe.count) };
+  });
+  return {
+    job: { script: linuxLabScript(input), commands: [...setup, ...probes.flatMap(({ commands }) => commands)] },
+    judge: (printed) => {
+      let at = setup.length;
+      const failed = printed.slice(0, at).find(({ code }) => code !== 0);
+      if (failed) return [{ probe: scenario.name, difference: `  a setting was refused: ${failed.said}` }];
+      return probes.map(({ name, commands, judge }) => {
+        const own = printed.slice(at, at + commands.length);
+        at += commands.length;
+        const broken = own.findIndex(({ code }) => code !== 0);
+        if (own.length < commands.length) return { probe: name, difference: '  the machine did not get that far' };
+        if (broken >= 0) return { probe: name, difference: `  ${commands[broken]?.join(' ')}: ${own[broken]?.said}` };
+        return { probe: name, difference: judge(own) };
+      });
+    },
+  };
 }
 
-async function compareProbe(
+function planProbe(
   world: () => World,
-  machine: Machine,
   topology: Topology,
   probe: ComparedProbe,
   sourcePort: number,
-): Promise<string | undefined> {
+): Pick<PlannedProbe, 'commands' | 'judge'> {
   const nodes = topology.nodes.map(({ netns }) => netns);
   const ways = waysOf(world, probe, nodes);
   const longestNs = Math.max(...ways.map(({ outcome, events }) => (outcome.kind === 'timeout' ? 0 : (events.at(-1)?.timeNs ?? 0))));
   const seconds = Math.max(PATIENCE_S, longestNs / SECOND_NS > 0.9 ? longestNs / SECOND_NS + 1.2 : 0);
-  await machine.forget();
-  for (const node of nodes) await machine.inNamespace(node, 'iptables', '-t', 'nat', '-Z');
   const options = ['--proto', probe.protocol, '--timeout', String(seconds), '--source-port', String(sourcePort)];
-  const kernel = await machine.capture(probe.from, probe.to, options);
-  const tables = await kernelTables(machine, nodes);
-  let best: string | undefined;
-  for (const way of ways) {
-    const found = compareWay(way, kernel, tables, topology, probe, sourcePort, seconds);
-    if (found === undefined) return undefined;
-    if (best === undefined || found.length < best.length) best = found;
-  }
-  return `${ways.length > 1 ? `  (the nearest of ${ways.length} ways)\n` : ''}${best}`;
+  const look = 'conntrack -L 2>/dev/null; echo ===; iptables-save -c -t nat; echo ===; ipvsadm -Lnc 2>/dev/null || true';
+  const before = [['forget'], ...nodes.map((node) => ['shell', node, 'iptables', '-t', 'nat', '-Z'])];
+  const after = nodes.map((node) => ['shell', node, 'sh', '-c', look]);
+  return {
+    commands: [...before, ['capture', probe.from, probe.to, '--json', ...options], ...after],
+    judge: (printed) => {
+      const kernel = JSON.parse((printed[before.length] as Printed).out) as KernelCapture;
+      const tables = new Map(
+        nodes.map((node, i) => {
+          const [conntrack = '', nat = '', ipvs = ''] = (printed[before.length + 1 + i] as Printed).out.split('===\n');
+          return [node, { conntrack, nat, ipvs }];
+        }),
+      );
+      let best: string | undefined;
+      for (const way of ways) {
+        const found = compareWay(way, kernel, tables, topology, probe, sourcePort, seconds);
+        if (found === undefined) return undefined;
+        if (best === undefined || found.length < best.length) best = found;
+      }
+      return `${ways.length > 1 ? `  (the nearest of ${ways.length} ways)\n` : ''}${best}`;
+    },
+  };
+}
+
+/** Many connections from the same ports on both sides, as schedulers may look at those: who answers each. */
+function planSequence(world: World, topology: Topology, probe: ComparedProbe, count: number): Pick<PlannedProbe, 'commands' | 'judge'> {
+  const { from, to, protocol } = probe;
+  const answer = world.apply({ type: 'send', from, to, protocol, count, intervalNs: SECOND_NS / 20 });
+  if (!answer.accepted) throw new Error(answer.reason);
+  world.run();
+  const events = world.takeEvents();
+  const flows = answer.flows.map((flow) => events.filter((event) => event.flow === flow));
+  const ports = flows.map(clientPortOf);
+  const podOf = new Map(topology.pods.map(({ ip, netns }) => [formatIp(ip), netns]));
+  const ours = flows.map((own) => {
+    const end = own.find((event) => event.type === 'flowEnded');
+    const endpoint = end?.type === 'flowEnded' ? end.data.endpoint : undefined;
+    return (endpoint !== undefined && podOf.get(endpoint.split(':')[0] as string)) || '-';
+  });
+  return {
+    commands: [['forget'], ...ports.map((port) => ['probe', from, to, '--proto', protocol, '--source-port', String(port)])],
+    judge: (printed) => {
+      const theirs = printed.slice(1).map(({ out }) => / in (pod\S+), for /.exec(out)?.[1] ?? '-');
+      return ours.join() === theirs.join()
+        ? undefined
+        : `  who answers: engine ${ours.join(' ')}\n               kernel ${theirs.join(' ')}`;
+    },
+  };
 }
 
 interface KernelTables {
-  /** Lines of `conntrack -L`, by node. */
-  readonly conntrack: ReadonlyMap<string, string>;
-  /** Lines of `iptables-save -c -t nat`, by node. */
-  readonly nat: ReadonlyMap<string, string>;
-}
-
-async function kernelTables(machine: Machine, nodes: readonly string[]): Promise<KernelTables> {
-  const conntrack = new Map<string, string>();
-  const nat = new Map<string, string>();
-  for (const node of nodes) {
-    conntrack.set(node, await machine.inNamespace(node, 'sh', '-c', 'conntrack -L 2>/dev/null'));
-    nat.set(node, await machine.inNamespace(node, 'sh', '-c', 'iptables-save -c -t nat'));
-  }
-  return { conntrack, nat };
+  /** Lines of `conntrack -L`. */
+  readonly conntrack: string;
+  /** Lines of `iptables-save -c -t nat`. */
+  readonly nat: string;
+  /** Lines of `ipvsadm -Lnc`. */
+  readonly ipvs: string;
 }
 
 function compareWay(
   way: Way,
   kernel: KernelCapture,
-  tables: KernelTables,
+  tables: ReadonlyMap<string, KernelTables>,
   topology: Topology,
   probe: ComparedProbe,
   sourcePort: number,
@@ -118,15 +172,21 @@ function compareWay(
   const inTime = way.events.filter(({ timeNs }) => timeNs <= limit);
   const hops = difference(engineHops(inTime, ours), kernelHops(kernel.hops, theirs), slow);
   if (hops !== undefined) problems.push(hops);
-  for (const [node, text] of tables.conntrack) {
-    const listed = conntrackOf(text, theirs, probe).sort();
+  for (const [node, { conntrack, ipvs }] of tables) {
+    const listed = conntrackOf(conntrack, theirs, probe).sort();
     const own = (way.conntrack.get(node) ?? []).map((line) => withKnownPorts(line, ours)).sort();
     if (!slow && own.join('\n') !== listed.join('\n'))
       problems.push(`  conntrack of ${node}: engine ${own.join(' | ') || 'none'}, kernel ${listed.join(' | ') || 'none'}`);
+    const entries = ipvsEntriesOf(ipvs, sourcePort)
+      .map((line) => withKnownPorts(line, theirs))
+      .sort();
+    const ownEntries = (way.ipvs.get(node) ?? []).map((line) => withKnownPorts(line, ours)).sort();
+    if (!slow && ownEntries.join('\n') !== entries.join('\n'))
+      problems.push(`  IPVS connections of ${node}: engine ${ownEntries.join(' | ') || 'none'}, kernel ${entries.join(' | ') || 'none'}`);
   }
   if (!slow) {
-    for (const [node, text] of tables.nat) {
-      const problem = counterDifference(way.counters.get(node) ?? '', text);
+    for (const [node, { nat }] of tables) {
+      const problem = counterDifference(way.counters.get(node) ?? '', nat);
       if (problem !== undefined) problems.push(`  nat counters of ${node}: ${problem}`);
     }
   }
@@ -140,6 +200,7 @@ function waysOf(world: () => World, probe: ComparedProbe, nodes: readonly string
     conntrack: new Map(
       nodes.map((node) => [node, (played.inspect(node)?.conntrack ?? []).map(({ original, reply }) => entryText(original, reply))]),
     ),
+    ipvs: new Map(nodes.map((node) => [node, (played.inspect(node)?.ipvsConnections ?? []).map(ipvsEntryText)])),
     counters: new Map(nodes.map((node) => [node, played.rulesText(node, 'iptables-save', true) ?? ''])),
     clientPort: clientPortOf(events),
   }));
@@ -172,6 +233,23 @@ function conntrackOf(text: string, wording: Wording, probe: ComparedProbe): stri
     const [src, dst, sport, dport] = [field('src'), field('dst'), field('sport'), field('dport')];
     const tuple = (i: number): string => (sport[i] === undefined ? `${src[i]}>${dst[i]}` : `${src[i]}:${sport[i]}>${dst[i]}:${dport[i]}`);
     return [withKnownPorts(`${protocol} ${tuple(0)} ${tuple(1)}`, wording)];
+  });
+}
+
+function ipvsEntryText({ protocol, client, virtual, real }: IpvsConnectionView): string {
+  const [from, to, server] = [client, virtual, real].map(({ address, port }) => `${formatIp(address)}:${port}`);
+  return `${protocol} ${from}>${to}>${server}`;
+}
+
+/** The entries of `ipvsadm -Lnc` that this probe made: of its port, or templates, which have none. */
+function ipvsEntriesOf(text: string, sourcePort: number): string[] {
+  return text.split('\n').flatMap((line) => {
+    const [protocol, , , client, virtual, real] = line.trim().split(/ +/);
+    if ((protocol !== 'TCP' && protocol !== 'UDP') || client === undefined) return [];
+    const port = Number(client.split(':')[1]);
+    // A template that was set aside shows the port 65535 for its server.
+    if ((port !== sourcePort && port !== 0) || virtual?.endsWith(':65535')) return [];
+    return [`${protocol.toLowerCase()} ${client}>${virtual}>${real}`];
   });
 }
 

@@ -9,17 +9,73 @@ const MODES: readonly ProxyMode[] = ['iptables', 'nftables'];
 
 /** Every ready-made scenario with the traffic it asks for, and the first cluster with all that the lab can lose, in every mode. */
 export function fixedSet(root: string): ComparedScenario[] {
-  const folder = join(root, 'public/scenarios');
-  const ready = readdirSync(folder)
-    .filter((name) => name.endsWith('.yaml'))
-    .sort()
-    .map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
-  const scenarios = ready.flatMap(({ name, text }) => MODES.map((mode) => scenario(name, text, mode, trafficOf(text))));
-  const first = FIRST_CLUSTER.map(({ text }) => text).join('\n---\n');
+  const scenarios = readyMade(root).flatMap(({ name, text }) => MODES.map((mode) => scenario(name, text, mode, trafficOf(text))));
+  const first = firstCluster();
   for (const mode of MODES) scenarios.push(scenario('the first cluster', first, mode, FIRST_PROBES));
   scenarios.push(...faults(first));
   return scenarios;
 }
+
+/** IPVS mode: the ready-made scenarios, what is only there an address, and the choices of every scheduler. */
+export function ipvsSet(root: string): ComparedScenario[] {
+  const ready = readyMade(root);
+  const web = ready.find(({ name }) => name === 'clusterip.yaml')?.text ?? '';
+  return [
+    ...ready.map(({ name, text }) => scenario(name, text, 'ipvs', trafficOf(text))),
+    scenario('the first cluster', firstCluster(), 'ipvs', FIRST_PROBES),
+    scenario('an address on every node', web, 'ipvs', [
+      { from: 'pod/default/client', to: '10.96.0.20:81', protocol: 'tcp' },
+      { from: 'pod/default/client', to: '10.96.0.20', protocol: 'icmp' },
+      { from: 'node/worker-1', to: '10.96.0.20:80', protocol: 'http' },
+      { from: 'node/worker-1', to: '10.96.0.20:81', protocol: 'udp' },
+      { from: 'pod/default/client', to: '10.96.0.99:80', protocol: 'tcp' },
+    ]),
+    ...SCHEDULERS.map((name) => scheduled(name)),
+  ];
+}
+
+const SCHEDULERS = ['rr', 'wrr', 'lc', 'wlc', 'lblc', 'lblcr', 'dh', 'sh', 'sed', 'nq', 'mh'] as const;
+
+/** Three servers; connections of two clients, one after the other. */
+const scheduled = (scheduler: (typeof SCHEDULERS)[number]): ComparedScenario =>
+  scenario(
+    `scheduler ${scheduler}`,
+    `
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+ipvs: { scheduler: ${scheduler} }
+---
+apiVersion: v1
+kind: Node
+metadata: { name: worker-1 }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { clusterIP: 10.96.0.20, selector: { app: web }, ports: [{ port: 80 }] }
+${['client-1', 'client-2', 'web-1', 'web-2', 'web-3']
+  .map(
+    (name) => `---
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, labels: { app: ${name.split('-')[0]} } }
+spec: { nodeName: worker-1, containers: [{ name: main, image: ${name.startsWith('web') ? 'nginx' : 'busybox'} }] }
+`,
+  )
+  .join('')}`,
+    'ipvs',
+    ['client-1', 'client-2'].map((client) => ({ from: `pod/default/${client}`, to: 'http://10.96.0.20/', protocol: 'http', count: 8 })),
+  );
+
+function readyMade(root: string): { readonly name: string; readonly text: string }[] {
+  const folder = join(root, 'public/scenarios');
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml'))
+    .sort()
+    .map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
+}
+
+const firstCluster = (): string => FIRST_CLUSTER.map(({ text }) => text).join('\n---\n');
 
 const FIRST_PROBES: readonly ComparedProbe[] = [
   { from: 'pod/default/client', to: 'node/worker-2:10250', protocol: 'tcp' },

@@ -24,56 +24,48 @@ export interface KernelCapture {
   readonly hops: readonly KernelHop[];
 }
 
-/** A scenario's script on this machine, built and taken down. */
-export class Machine {
-  private readonly folder: string;
-  private readonly script: string;
+/** What one command of a scenario's script printed; `code` is its exit status. */
+export interface Printed {
+  readonly out: string;
+  readonly said: string;
+  readonly code: number;
+}
 
-  constructor(script: string) {
-    this.folder = mkdtempSync(join(tmpdir(), 'hoplab-comparison-'));
-    this.script = join(this.folder, 'lab.sh');
-    writeFileSync(this.script, script, { mode: 0o700 });
+/** A scenario's script, and the commands that it is given, one after the other, between `up` and `down`. */
+export interface Job {
+  readonly script: string;
+  readonly commands: readonly (readonly string[])[];
+}
+
+/** Carries out a job on this machine's kernel; what it built is taken down whatever happens. */
+export async function runHere({ script, commands }: Job): Promise<Printed[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'hoplab-comparison-'));
+  const file = join(folder, 'lab.sh');
+  writeFileSync(file, script, { mode: 0o700 });
+  try {
+    const up = await run(file, folder, ['up']);
+    if (up.code !== 0) throw new Error(`up exited with ${up.code}: ${up.said}`);
+    const printed: Printed[] = [];
+    for (const command of commands) printed.push(await run(file, folder, command));
+    return printed;
+  } finally {
+    await run(file, folder, ['down']);
+    rmSync(folder, { recursive: true, force: true });
   }
+}
 
-  async up(): Promise<void> {
-    await this.run('up');
-  }
-
-  async down(): Promise<void> {
-    await this.run('down');
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  /** Runs one command in a namespace. */
-  inNamespace(namespace: string, ...command: string[]): Promise<string> {
-    return this.run('shell', namespace, ...command);
-  }
-
-  /** Forgets neighbours and learned stations everywhere, so that the next probe begins as in a cluster that has just started. */
-  async forget(): Promise<void> {
-    await this.run('forget');
-  }
-
-  async capture(from: string, to: string, options: readonly string[]): Promise<KernelCapture> {
-    return JSON.parse(await this.run('capture', from, to, '--json', ...options)) as KernelCapture;
-  }
-
-  private run(...args: string[]): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const child = spawn('bash', [this.script, ...args], {
-        env: { ...process.env, TMPDIR: this.folder },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      let out = '';
-      let said = '';
-      child.stdout.on('data', (chunk) => {
-        out += chunk;
-      });
-      child.stderr.on('data', (chunk) => {
-        said += chunk;
-      });
-      child.on('error', reject);
-      child.on('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${args.join(' ')} exited with ${code}: ${said}`))));
+function run(script: string, folder: string, args: readonly string[]): Promise<Printed> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('bash', [script, ...args], { env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let said = '';
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
     });
-  }
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ out, said, code: code ?? 1 }));
+  });
 }

@@ -13,4 +13,6 @@ export interface ComparedProbe {
   readonly from: string;
   readonly to: string;
   readonly protocol: ProbeProtocol;
+  /** So many connections, one after the other: who answers them is compared, not their frames. */
+  readonly count?: number;
 }
