@@ -5,8 +5,10 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureChromium } from './chromium.mjs';
+import { compareWithKernels } from './kernel-comparison.mjs';
 import { ensureKernelTools } from './kernel-tools.mjs';
 import { installPackages, root } from './packages.mjs';
+import { ensureVirtualMachine } from './virtual-machine.mjs';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 /** @typedef {{ name: string, about: string, run: () => Promise<{ count: Count, output: string }> }} Stage */
@@ -34,6 +36,7 @@ const STAGES = [
   { name: 'dead-code', about: 'unused files, exports and dependencies', run: () => all(['knip']) },
   { name: 'unit', about: 'unit tests', run: unitTests },
   { name: 'kernel', about: 'rules and packets against this machine’s Linux kernel', run: kernelTests },
+  { name: 'comparison', about: 'clusters rebuilt on Linux, frame by frame; IPVS in a virtual machine', run: comparison },
   { name: 'browser', about: 'the built app in a real browser', run: browserTests },
 ];
 
@@ -56,7 +59,7 @@ for (const { name, about, run } of STAGES) {
   const start = Date.now();
   const { count, output } = await run();
   const bad = count.failed > 0 || count.skipped > 0;
-  console.log(`${bad ? 'FAIL' : 'ok  '} ${name.padEnd(10)} ${seconds(start).padStart(7)}  ${tally(count)}  (${about})`);
+  console.log(`${bad ? 'FAIL' : 'ok  '} ${name.padEnd(11)} ${seconds(start).padStart(7)}  ${tally(count)}  (${about})`);
   if (bad) console.log(`\n${output.trim()}\n`);
   total.passed += count.passed;
   total.failed += count.failed;
@@ -97,6 +100,23 @@ async function kernelTests() {
   const missing = ensureKernelTools();
   if (missing !== undefined) return { count: { passed: 0, failed: 0, skipped: 1 }, output: missing };
   return await vitest('kernel.json', ['kernel.test', '--testTimeout=120000', '--fileParallelism=false']);
+}
+
+/** Of the random scenarios `npm run test:kernel` compares more. */
+const SEEDS = /** @type {[number, number]} */ ([1, 40]);
+
+async function comparison() {
+  const missing = ensureKernelTools() ?? ensureVirtualMachine();
+  if (missing !== undefined) return { count: { passed: 0, failed: 0, skipped: 1 }, output: missing };
+  let output = '';
+  try {
+    const { passed, failed } = await compareWithKernels({ fixed: true, seeds: SEEDS }, true, (text) => {
+      output += `${text}\n`;
+    });
+    return { count: settle({ passed, failed, skipped: 0 }, 0), output };
+  } catch (error) {
+    return { count: broken(), output: `${output}${error instanceof Error ? error.stack : String(error)}` };
+  }
 }
 
 async function vitest(/** @type {string} */ name, /** @type {string[]} */ args) {

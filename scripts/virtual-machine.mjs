@@ -4,7 +4,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { installDebianPackages } from './debian.mjs';
 import { root } from './packages.mjs';
 
@@ -128,7 +128,7 @@ function makeInitramfs() {
       .flatMap((line) => (line.startsWith('insmod ') ? [line.slice('insmod '.length).trim()] : [])),
   );
   if (files.size === 0) return 'the kernel of the virtual machine has no modules to reach files with';
-  for (const file of files) copyFileSync(join(CACHE, file), join(folder, 'modules', basename(file)));
+  for (const file of files) copyFileSync(resolve(CACHE, file), join(folder, 'modules', basename(file)));
   writeFileSync(join(folder, 'modules/order'), [...files].map((file) => `${basename(file)}\n`).join(''));
   writeFileSync(join(folder, 'init'), INIT, { mode: 0o755 });
   const packed = shell(

@@ -259,13 +259,8 @@ END
 }`;
 }
 
-const COMMANDS = `settings() {
-  local line
-  while read -r line; do
-    # A kernel that does not know a setting goes without it.
-    in_ns "$1" sysctl -q -w "$line" 2>/dev/null || in_ns "$1" bash -c 'printf %s "\${1#*=}" >"/proc/sys/\${2}"' _ "$line" "$(tr . / <<<"\${line%%=*}")" 2>/dev/null || true
-  done
-}
+const COMMANDS = `# Settings on stdin; a kernel that does not know one goes without it.
+settings() { in_ns "$1" sysctl -q -e -p - 2>/dev/null || true; }
 
 up() {
   check
