@@ -122,12 +122,26 @@ test('kube-proxy’s mode is switched live, and what was recorded stays as it wa
   await expect(page.getByTestId('netfilter-view')).toBeVisible();
 });
 
-test('a mode that the engine refuses says why', async ({ lab, page }) => {
+test('in IPVS mode the address is this host’s, and IPVS chooses at INPUT', async ({ lab, page }) => {
   await openScenario(lab, 'clusterip');
   await page.getByTestId('mode-ipvs').click();
   await lab.idle();
-  await expect(page.getByTestId('notice')).toContainText('kube-proxy stays as it is');
-  await expect(page.getByTestId('mode-iptables')).toHaveAttribute('aria-pressed', 'true');
+  await expect(page.getByTestId('mode-ipvs')).toHaveAttribute('aria-pressed', 'true');
+  await lab.sendAndSkip();
+  await expect(lab.outcome).toContainText('200 OK');
+  await page.keyboard.press('Home');
+  await command(lab, 'next rewrite');
+  await expect(lab.currentHop).toContainText('IPVS sends it on to 10.244.2.');
+  await expect(page.locator('.lit-text')).toContainText('IPVS DNAT 10.96.0.20:80 -> 10.244.2.');
+  await page.getByTestId('open-walk').click();
+  await expect(page.getByTestId('walk').locator('[aria-current=step]')).toContainText('ip_vs at INPUT, scheduler rr');
+  await expect(page.getByTestId('rewrite').first()).toContainText('10.96.0.20');
+  await page.keyboard.press('n');
+  await lab.skipToEnd();
+  await page.getByTestId('tab-tables').click();
+  await page.getByTestId('tables-netns').selectOption('node/worker-1');
+  await expect(page.getByTestId('tables')).toContainText('ipvsadm -Ln');
+  await expect(page.getByTestId('tables')).toContainText('TCP 10.96.0.20:80');
 });
 
 test('Services are an overlay that can be switched on, and looked at', async ({ lab, page }) => {

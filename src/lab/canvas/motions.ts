@@ -79,7 +79,7 @@ interface Anchor {
 }
 
 /** What happens to a packet without moving it. */
-const HOLDS: ReadonlySet<LabEvent['type']> = new Set(['conntrack', 'rule', 'chain', 'nat']);
+const HOLDS: ReadonlySet<LabEvent['type']> = new Set(['conntrack', 'rule', 'chain', 'nat', 'ipvs']);
 
 /**
  * Every motion of a recording, built as events arrive. What is in motion at a position is found in

@@ -2,6 +2,7 @@ import { create } from 'zustand';
 import { natText, verdictText } from '../../explain/rule-sentence.ts';
 import { formatCidr, formatIp, formatMac } from '../../protocol/address.ts';
 import type { LabEvent } from '../../protocol/event.ts';
+import { ipvsLabel } from '../netfilter/ipvs-step.ts';
 import type { Motions } from './motions.ts';
 import { litSpotOfEvent, netnsOfPlace, type Place, place, spotOfPlace } from './place.ts';
 import type { Rect, Scene } from './scene.ts';
@@ -71,7 +72,8 @@ function hookOf(events: readonly LabEvent[], index: number): Place | undefined {
 
 function litOf(scene: Scene, events: readonly LabEvent[], index: number): Watched['lit'] {
   const event = events[index];
-  const at = event && (event.type === 'rule' || event.type === 'nat' ? hookOf(events, index) : litSpotOfEvent(event));
+  const at =
+    event && (event.type === 'rule' || event.type === 'nat' || event.type === 'ipvs' ? hookOf(events, index) : litSpotOfEvent(event));
   if (!event || !at) return undefined;
   const rect = scene.lit.get(at) ?? rectAround(scene, at);
   if (!rect) return undefined;
@@ -103,6 +105,8 @@ function toneOf(event: LabEvent): LitTone {
   switch (event.type) {
     case 'nat':
       return 'nat';
+    case 'ipvs':
+      return event.data.verdict === 'refused' || event.data.verdict === 'dropped' ? 'drop' : 'nat';
     case 'rule':
       return /^(drop|reject)/.test(event.data.action) ? 'drop' : /^(dnat|snat|masq|redirect)/.test(event.data.action) ? 'nat' : 'rule';
     case 'chain':
@@ -165,6 +169,8 @@ export function litText(event: LabEvent): string {
       return 'answers with an ICMP error';
     case 'nat':
       return natText(event.data);
+    case 'ipvs':
+      return ipvsLabel(event.data);
     case 'rule':
       return `${shortChain(event.data.place.chain)} ${event.data.place.rule || 'policy'}: ${shortChain(event.data.action)}`;
     case 'chain':

@@ -82,6 +82,28 @@ describe('a connection to a ClusterIP', () => {
   });
 });
 
+it('IPVS mode keeps the address up to INPUT, where a server is scheduled, and sends it out by OUTPUT', async () => {
+  const runs = await compared('clusterip');
+  const first = steps(runs, 'ipvs');
+  expect(first.map((step) => step.label).slice(0, 7)).toEqual([
+    'pod default/client',
+    'PREROUTING',
+    'route',
+    'INPUT',
+    'route',
+    'OUTPUT',
+    'POSTROUTING',
+  ]);
+  expect(at(first, 'PREROUTING')).toMatchObject({ title: 'Passes unchanged', tone: 'quiet' });
+  expect(at(first, 'INPUT')).toMatchObject({ title: 'IPVS schedules (rr); DNAT', tone: 'rewrite', chooses: true });
+  expect(summaryOf(first).choice).toBe('INPUT, ip_vs, scheduler rr');
+  expect(steps(runs, 'ipvs', 'later').find((step) => step.label === 'INPUT')?.title).toBe('IPVS knows the connection; DNAT');
+  expect(steps(runs, 'ipvs', 'reply').some((step) => step.title === 'IPVS puts the virtual address back')).toBe(true);
+  const rows = alignRuns(runs.map((run) => ofRun(run, 'first')));
+  const labels = rows.filter((row) => row.cells.some((cell) => !cell)).map((row) => row.label);
+  expect(labels).toEqual(['FORWARD', 'INPUT', 'route', 'OUTPUT']);
+});
+
 it('a node port is marked where it comes in, and masqueraded where it goes out', async () => {
   const runs = await compared('nodeport');
   const first = steps(runs, 'iptables');

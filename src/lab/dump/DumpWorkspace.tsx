@@ -25,7 +25,7 @@ export default function DumpWorkspace() {
         <div className="dump-given">
           <p className="workspace-note">
             Paste what the node prints, one after the other, in any order: <code>iptables-save</code> or <code>nft list ruleset</code>,{' '}
-            <code>ip addr</code>, <code>ip route</code>, <code>ipset save</code>. It stays in this browser.{' '}
+            <code>ip addr</code>, <code>ip route</code>, <code>ipset save</code>, <code>ipvsadm -Sn</code>. It stays in this browser.{' '}
             <button type="button" className="link-button" data-testid="dump-example" onClick={takeExample}>
               Take an example
             </button>

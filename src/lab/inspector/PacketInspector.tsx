@@ -1,5 +1,6 @@
 import { packetText } from '../../explain/packet-text.ts';
 import { natText } from '../../explain/rule-sentence.ts';
+import { ipvsLabel, ipvsRewrite } from '../netfilter/ipvs-step.ts';
 import { useLab } from '../stores/lab-store.ts';
 import { frameBefore, framedAt } from './at-playhead.ts';
 import './inspector.css';
@@ -17,6 +18,7 @@ export function PacketInspector() {
   const layers = layersOf(frame);
   const before = frameBefore(recording, event);
   const changes = before ? changesOf(layersOf(before), layers) : new Map<string, string>();
+  const ipvs = event.type === 'ipvs' ? ipvsRewrite(event.data) : undefined;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
     <section className="inspector" aria-label="Packet" data-testid="packet-inspector" tabIndex={0}>
@@ -33,6 +35,11 @@ export function PacketInspector() {
       {event.type === 'nat' && (
         <div className="inspector-rewrite">
           <Rewrite data={event.data} caption={natText(event.data)} />
+        </div>
+      )}
+      {ipvs && event.type === 'ipvs' && (
+        <div className="inspector-rewrite">
+          <Rewrite data={ipvs} caption={ipvsLabel(event.data)} />
         </div>
       )}
       {layers.map((layer) => (

@@ -15,7 +15,7 @@ function fieldsOf(tuple: ConntrackTuple): readonly (readonly [label: string, val
 }
 
 /** A header before and after it was rewritten, side by side. */
-export function Rewrite({ data, caption }: { readonly data: NatRewrite; readonly caption: string }) {
+export function Rewrite({ data, caption }: { readonly data: Pick<NatRewrite, 'before' | 'after'>; readonly caption: string }) {
   const before = fieldsOf(data.before);
   const after = fieldsOf(data.after);
   return (

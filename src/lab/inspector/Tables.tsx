@@ -13,7 +13,7 @@ import { type TableText, tableRows } from './table-rows.ts';
 const CHOICES_MAX = 400;
 
 /** Tables whose rows are one long line each; they wrap. */
-const LONG: ReadonlySet<string> = new Set(['Routes', 'Conntrack', 'Sysctls']);
+const LONG: ReadonlySet<string> = new Set(['Routes', 'Conntrack', 'IPVS connections', 'Sysctls']);
 
 /** One namespace: its tables as they are at the playhead, or its rules. */
 export function Tables() {

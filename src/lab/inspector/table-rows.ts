@@ -1,3 +1,4 @@
+import { ipvsConnectionText } from '../../explain/ipvs-sentence.ts';
 import { conntrackText, routeText } from '../../explain/table-text.ts';
 import { formatCidr, formatIp, formatMac, type IpAddress } from '../../protocol/address.ts';
 import type { NetnsView } from '../../protocol/view.ts';
@@ -54,6 +55,7 @@ export function tableRows(view: NetnsView, timeNs: number): readonly TableText[]
       columns: ['Entry', 'Left'],
       rows: view.conntrack.map((c) => [conntrackText(c), seconds(c.expiresNs - timeNs)]),
     },
+    ...ipvsTables(view, timeNs),
     {
       title: 'Sockets',
       command: 'ss -antup',
@@ -71,6 +73,30 @@ export function tableRows(view: NetnsView, timeNs: number): readonly TableText[]
       command: 'sysctl',
       columns: ['Key', 'Value'],
       rows: Object.entries(view.sysctls).sort(([a], [b]) => (a < b ? -1 : 1)),
+    },
+  ];
+}
+
+/** What IPVS holds, where it holds anything: kube-proxy in another mode leaves no virtual server. */
+function ipvsTables(view: NetnsView, timeNs: number): readonly TableText[] {
+  if (view.ipvsServerCount === 0 && view.ipvsConnections.length === 0) return [];
+  const unlisted = view.ipvsServerCount - view.ipvsServers.length;
+  return [
+    {
+      title: unlisted === 0 ? 'IPVS servers' : `IPVS servers (${unlisted} more)`,
+      command: 'ipvsadm -Ln',
+      columns: ['Virtual', 'Scheduler', 'Real servers, weight'],
+      rows: view.ipvsServers.map((s) => [
+        `${s.protocol.toUpperCase()} ${endpoint(s.address, s.port)}`,
+        `${s.scheduler}${s.persistenceSeconds === undefined ? '' : `, persistent ${s.persistenceSeconds} s`}`,
+        s.realServers.map((r) => `${endpoint(r.address, r.port)} ${r.weight}`).join(', ') || 'none',
+      ]),
+    },
+    {
+      title: 'IPVS connections',
+      command: 'ipvsadm -Lnc',
+      columns: ['Entry', 'Left'],
+      rows: view.ipvsConnections.map((c) => [ipvsConnectionText(c), seconds(c.expiresNs - timeNs)]),
     },
   ];
 }

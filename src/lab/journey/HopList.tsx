@@ -95,7 +95,7 @@ function RowView({ row, rows, current }: RowProps) {
 }
 
 /** Events that are part of a walk through rules. */
-const WALKED: ReadonlySet<EventType> = new Set(['rule', 'chain', 'nat']);
+const WALKED: ReadonlySet<EventType> = new Set(['rule', 'chain', 'nat', 'ipvs']);
 
 const hopsOf = (rows: readonly Row[]): readonly Hop[] => rows.flatMap((row) => (row.type === 'hop' ? [row.hop] : []));
 

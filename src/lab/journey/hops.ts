@@ -26,6 +26,7 @@ function isBookkeeping(event: LabEvent): boolean {
     case 'conntrack':
     case 'rule':
     case 'chain':
+    case 'ipvsServersChanged':
     case 'proxySynced':
     case 'socket':
     case 'netnsAppeared':
@@ -33,6 +34,8 @@ function isBookkeeping(event: LabEvent): boolean {
     case 'routeChanged':
     case 'sysctlChanged':
       return true;
+    case 'ipvs':
+      return event.data.verdict === 'expired';
     default:
       return event.frame?.payload.type === 'arp';
   }

@@ -2,6 +2,7 @@ import { natText } from '../../explain/rule-sentence.ts';
 import { formatIp } from '../../protocol/address.ts';
 import type { ConntrackTuple, ConntrackView, LabEvent } from '../../protocol/event.ts';
 import { Rewrite } from '../inspector/Rewrite.tsx';
+import { ipvsLabel, ipvsRewrite } from './ipvs-step.ts';
 import { type Connection, type Pass, rewritesOf } from './passes.ts';
 
 interface PassFactsProps {
@@ -20,16 +21,21 @@ export function PassFacts({ events, pass, connection }: PassFactsProps) {
       <h3>Before and after</h3>
       {rewrites.length === 0 && <p>Nothing is rewritten here.</p>}
       {rewrites.map((event) => (
-        <Rewrite key={event.seq} data={event.data} caption={natText(event.data)} />
+        <RewriteOf key={event.seq} event={event} />
       ))}
       {entry && (
         <>
           <h3>{connection.state !== 'new' ? 'Its connection' : connection.lost ? 'Connection begun here' : 'Connection made here'}</h3>
           <Entry entry={entry} />
-          <p>{whatNext(connection, rewrites.length > 0)}</p>
+          <p>
+            {whatNext(
+              connection,
+              rewrites.some((event) => event.type === 'nat'),
+            )}
+          </p>
         </>
       )}
-      {rewrites.some((event) => event.data.manip === 'destination' && !event.data.undo) && (
+      {rewrites.some((event) => event.type === 'nat' && event.data.manip === 'destination' && !event.data.undo) && (
         <>
           <h3>Why here</h3>
           <p>
@@ -38,7 +44,16 @@ export function PassFacts({ events, pass, connection }: PassFactsProps) {
           </p>
         </>
       )}
-      {rewrites.some((event) => event.data.manip === 'source' && !event.data.undo) && (
+      {rewrites.some((event) => event.type === 'ipvs' && event.data.verdict === 'toServer') && (
+        <>
+          <h3>Why here</h3>
+          <p>
+            The address is on kube-ipvs0, so the routing decision takes the packet for this host; IPVS catches it at INPUT, and it is routed
+            once more.
+          </p>
+        </>
+      )}
+      {rewrites.some((event) => event.type === 'nat' && event.data.manip === 'source' && !event.data.undo) && (
         <>
           <h3>Why here</h3>
           <p>The source changes last, when it is known by which device the packet leaves.</p>
@@ -46,6 +61,12 @@ export function PassFacts({ events, pass, connection }: PassFactsProps) {
       )}
     </section>
   );
+}
+
+function RewriteOf({ event }: { readonly event: ReturnType<typeof rewritesOf>[number] }) {
+  if (event.type === 'nat') return <Rewrite data={event.data} caption={natText(event.data)} />;
+  const rewrite = ipvsRewrite(event.data);
+  return rewrite ? <Rewrite data={rewrite} caption={ipvsLabel(event.data)} /> : null;
 }
 
 function whatNext(connection: Connection, rewritten: boolean): string {

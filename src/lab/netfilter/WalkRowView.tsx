@@ -1,7 +1,8 @@
 import type { CSSProperties, ReactNode } from 'react';
 import { actionText, chainPurpose, drawText, natText, verdictText } from '../../explain/rule-sentence.ts';
 import { sentence } from '../../explain/sentence.ts';
-import type { ChainWalk, ConntrackChange, RuleMatch } from '../../protocol/event.ts';
+import type { ChainWalk, ConntrackChange, IpvsStep, RuleMatch } from '../../protocol/event.ts';
+import { ipvsLabel } from './ipvs-step.ts';
 import type { Connection } from './passes.ts';
 import type { Fold, HookCost, WalkRow } from './rows.ts';
 
@@ -128,13 +129,21 @@ function contentOf(row: Clickable): ReactNode {
     case 'nat':
       return (
         <>
-          <b className="mono">{natText(row.event.data)}</b>
-          <span className="row-result">{`by conntrack entry ${row.event.data.entry}`}</span>
+          <b className="mono">{row.event.type === 'nat' ? natText(row.event.data) : ipvsLabel(row.event.data)}</b>
+          <span className="row-result">
+            {row.event.type === 'nat' ? `by conntrack entry ${row.event.data.entry}` : ipvsBy(row.event.data)}
+          </span>
         </>
       );
     case 'between':
       return <span>{sentence(row.event).title}</span>;
   }
+}
+
+function ipvsBy({ chosenBy, scheduler, hook }: IpvsStep): string {
+  const at = hook === undefined ? '' : `ip_vs at ${hook}`;
+  if (chosenBy === 'scheduler') return `${at}, scheduler ${scheduler ?? 'unknown'}`;
+  return chosenBy === 'template' ? `${at}, the client’s server` : chosenBy === 'connection' ? `${at}, a known connection` : at;
 }
 
 function RuleRow({ match }: { readonly match: RuleMatch }) {

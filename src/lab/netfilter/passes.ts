@@ -1,4 +1,5 @@
 import type { ConntrackView, EventOf, HookName, LabEvent } from '../../protocol/event.ts';
+import { ipvsRewrite } from './ipvs-step.ts';
 
 /** A packet on its way past the netfilter hooks of one namespace. */
 export interface Pass {
@@ -33,7 +34,8 @@ export function passesOf(events: readonly LabEvent[], flow: number): readonly Pa
     }
     pass.indices.push(index);
     if (event.type === 'hook' && LEAVES.has(event.data.hook)) pass.leaving = true;
-    if (event.type === 'conntrack' || event.type === 'chain' || event.type === 'rule' || event.type === 'nat') pass.asked = true;
+    if (event.type === 'conntrack' || event.type === 'chain' || event.type === 'rule' || event.type === 'nat' || event.type === 'ipvs')
+      pass.asked = true;
   });
   for (const key of [...open.keys()]) close(key);
   return passes.sort((a, b) => (a.indices[0] as number) - (b.indices[0] as number));
@@ -83,10 +85,10 @@ export function connectionOf(events: readonly LabEvent[], pass: Pass): Connectio
   };
 }
 
-/** The rewrites of a pass, in order. */
-export function rewritesOf(events: readonly LabEvent[], pass: Pass): readonly EventOf<'nat'>[] {
+/** The rewrites of a pass, in order: those of NAT, and those of IPVS. */
+export function rewritesOf(events: readonly LabEvent[], pass: Pass): readonly (EventOf<'nat'> | EventOf<'ipvs'>)[] {
   return pass.indices.flatMap((i) => {
     const event = events[i];
-    return event?.type === 'nat' ? [event] : [];
+    return event?.type === 'nat' || (event?.type === 'ipvs' && ipvsRewrite(event.data)) ? [event] : [];
   });
 }

@@ -20,7 +20,7 @@ type RowKind =
   | { readonly kind: 'folded'; readonly number: number; readonly text: string; readonly why: string }
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'verdict'; readonly walk: ChainWalk }
-  | { readonly kind: 'nat'; readonly event: EventOf<'nat'> }
+  | { readonly kind: 'nat'; readonly event: EventOf<'nat'> | EventOf<'ipvs'> }
   | { readonly kind: 'between'; readonly event: EventOf<'route'> | EventOf<'forward'> | EventOf<'drop'> | EventOf<'deliver'> };
 
 /** A run of rules that did not match, which a person may want to see. */
@@ -90,6 +90,7 @@ export function rowsOf(events: readonly LabEvent[], pass: Pass, opened: Opened):
         matches = [];
         break;
       case 'nat':
+      case 'ipvs':
         rows.push({ ...at, kind: 'nat', event });
         break;
       case 'route':
@@ -264,7 +265,7 @@ function isRewritten(events: readonly LabEvent[], pass: Pass, hookIndex: number)
     if (index <= hookIndex) continue;
     const type = events[index]?.type;
     if (type === 'hook' || type === 'route') return false;
-    if (type === 'nat') return true;
+    if (type === 'nat' || type === 'ipvs') return true;
   }
   return false;
 }

@@ -64,12 +64,12 @@ export function commandsOf(topology: Topology | undefined): readonly Command[] {
   ];
 }
 
-const nextDrop = (): void => next('drop', 'Nothing was dropped from here to the end of the recording.');
-const nextRewrite = (): void => next('nat', 'Nothing is rewritten from here to the end of the recording.');
+const nextDrop = (): void => next(['drop'], 'Nothing was dropped from here to the end of the recording.');
+const nextRewrite = (): void => next(['nat', 'ipvs'], 'Nothing is rewritten from here to the end of the recording.');
 
-function next(type: EventType, otherwise: string): void {
+function next(types: readonly EventType[], otherwise: string): void {
   const { recording, position, seek } = useLab.getState();
-  const index = recording.events.findIndex((event, i) => i >= position && event.type === type);
+  const index = recording.events.findIndex((event, i) => i >= position && types.includes(event.type));
   if (index >= 0) seek(index + 1);
   else useLab.setState({ notice: otherwise });
 }

@@ -29,7 +29,6 @@ export function ModeSwitch() {
           }}
         >
           {modeName(value)}
-          {refused[value] !== undefined && <span className="mode-coming">coming</span>}
         </button>
       ))}
     </fieldset>

@@ -138,6 +138,7 @@ export function markOf(event: LabEvent): Mark {
     case 'flowEnded':
       return { colour: 'process', height: 18 };
     case 'nat':
+    case 'ipvs':
       return { colour: 'nat', height: 20 };
     case 'conntrack':
     case 'rule':
@@ -153,6 +154,7 @@ export function markOf(event: LabEvent): Mark {
     case 'deviceChanged':
     case 'routeChanged':
     case 'sysctlChanged':
+    case 'ipvsServersChanged':
     case 'proxySynced':
       return { colour: 'table', height: 6 };
     default:

@@ -29,6 +29,7 @@ const STEP_BEATS: Partial<Record<EventType, number>> = {
   hook: 0.4,
   // A rewrite is what a Service is about: long enough to read it.
   nat: 2.2,
+  ipvs: 2.2,
   rule: 0.3,
   chain: 0.2,
   deliver: 0.7,
