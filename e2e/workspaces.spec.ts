@@ -91,6 +91,8 @@ test.describe('the modes side by side', () => {
     await expect(at).toContainText('PREROUTING on node worker-1');
     const current = page.getByTestId('compare-row').and(page.locator('[aria-current=step]'));
     await expect(current).toContainText('marked for masquerading');
+    await page.getByTestId('compare-next-difference').click();
+    await expect(current).toHaveAttribute('data-difference', 'differs');
     await page.getByTestId('compare-scrubber').fill('2');
     await expect(current).toContainText('outside router');
     await page

@@ -1,4 +1,4 @@
-import { ChevronLeft, ChevronRight, SkipBack, SkipForward } from 'lucide-react';
+import { ChevronLeft, ChevronRight, Diff, SkipBack, SkipForward } from 'lucide-react';
 import { type ReactNode, useCallback } from 'react';
 import { placeTitle } from '../journey/hops.ts';
 import { useOwnKeys } from '../shell/keys.ts';
@@ -25,6 +25,7 @@ export function StepBar({ rows, row, onGo }: StepBarProps) {
     ),
   );
   const at = rows[row];
+  const nextDifference = rows.findIndex((other, i) => i > row && other.difference === 'differs');
   const place = at ? (at.netns.startsWith('node/') ? `${at.label} on ${placeTitle(at.netns)}` : at.label) : 'before it is sent';
   const button = (label: string, to: number, disabled: boolean, icon: ReactNode, testId?: string) => (
     <button
@@ -44,6 +45,7 @@ export function StepBar({ rows, row, onGo }: StepBarProps) {
       {button('To the start', -1, row < 0, <SkipBack size={16} />)}
       {button('Step back', row - 1, row < 0, <ChevronLeft size={17} />, 'compare-back')}
       {button('Step', row + 1, row >= last, <ChevronRight size={17} />, 'compare-step')}
+      {button('Next difference', nextDifference, nextDifference < 0, <Diff size={16} />, 'compare-next-difference')}
       {button('To the end', last, row >= last, <SkipForward size={16} />)}
       <input
         type="range"

@@ -240,7 +240,8 @@ const isChooser = ({ draw, place, action }: RuleMatch): boolean =>
 /** kube-proxy's mark, bit 14 by default, was not there and is now. */
 const isMasqueradeMark = ({ mark }: RuleMatch): boolean => mark !== undefined && (mark.after & ~mark.before) !== 0;
 
-const textOf = (rule: RuleMatch | undefined): string => rule?.text ?? '';
+/** Its chain is named below it. */
+const textOf = (rule: RuleMatch | undefined): string => rule?.text.replace(/^-A \S+ /, '') ?? '';
 const allOf = (rewrites: readonly NatRewrite[]): string => rewrites.map(natText).join(', ');
 
 function dataOf<T extends 'rule' | 'chain' | 'nat' | 'ipvs'>(events: readonly LabEvent[], type: T): readonly EventOf<T>['data'][] {

@@ -8,7 +8,7 @@ import { useLab } from '../stores/lab-store.ts';
 import './cost.css';
 import { POINTS, pointKey, SIZES, useCosts } from './cost-store.ts';
 import { LogChart } from './LogChart.tsx';
-import { type Measure, measured, PUBLISHED, PUBLISHED_AT, publishedSeries, seriesOf } from './series.ts';
+import { ceilingOf, type Measure, measured, PUBLISHED, PUBLISHED_AT, publishedSeries, seriesOf } from './series.ts';
 
 const MEASURES: readonly (readonly [Measure, label: string, unit: string, about: string])[] = [
   [
@@ -41,6 +41,7 @@ export default function CostWorkspace() {
     return stop;
   }, [ready, run, stop]);
   const [, label, unit, about] = MEASURES.find(([value]) => value === measure) as (typeof MEASURES)[number];
+  const series = seriesOf(costs, measure);
   const head = (
     <>
       <button type="button" className="button" data-testid="cost-compare" onClick={compareModes}>
@@ -73,12 +74,12 @@ export default function CostWorkspace() {
           <p className="workspace-note">{about}</p>
           <Progress done={costs.size} running={running} failed={failed} onRun={() => void run()} onStop={stop} />
           <LogChart
-            series={seriesOf(costs, measure)}
+            series={series}
             label={`${label}: ${unit} against the number of Services, a line for each mode. The table below has the numbers.`}
             unit={unit}
             xDomain={[10, 30_000]}
             xTicks={[10, 100, 1_000, 10_000, 30_000]}
-            yMax={measure === 'later' ? 100 : 100_000}
+            yMax={ceilingOf(series, measure === 'later' ? 100 : 100_000)}
             height={300}
           />
           <CostNumbers measure={measure} label={label} unit={unit} />

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ProxyCost } from '../../protocol/engine.ts';
 import { pointKey } from './cost-store.ts';
-import { measured, PUBLISHED, publishedSeries, seriesOf } from './series.ts';
+import { ceilingOf, measured, PUBLISHED, publishedSeries, seriesOf } from './series.ts';
 
 const cost = (services: number, rules: number): ProxyCost => ({
   mode: 'nftables',
@@ -26,6 +26,13 @@ describe('series', () => {
     expect(measured(cost(10, 1_200), 'first')).toEqual({ value: 1_207, text: '1,200 + 7' });
     expect(measured(cost(10, 14), 'later')).toEqual({ value: 3, text: '3 + 0' });
     expect(measured(cost(10, 14), 'change')).toEqual({ value: 1_019, text: '1,019' });
+  });
+
+  it('have a ceiling that holds them', () => {
+    const of = (...values: number[]) => [{ mode: 'ipvs' as const, points: values.map((value) => ({ services: 10, value })) }];
+    expect(ceilingOf(of(15_015), 100)).toBe(100_000);
+    expect(ceilingOf(of(7, 12), 100)).toBe(100);
+    expect(ceilingOf([], 100)).toBe(100);
   });
 
   it('of published measurements are medians, below their 99th percentiles', () => {

@@ -29,6 +29,12 @@ export function seriesOf(costs: ReadonlyMap<string, ProxyCost>, measure: Measure
   }));
 }
 
+/** The power of ten that no value of a chart is above. */
+export function ceilingOf(series: readonly Series[], least: number): number {
+  const top = Math.max(least, ...series.flatMap(({ points }) => points.map((point) => point.value)));
+  return 10 ** Math.ceil(Math.log10(top));
+}
+
 /**
  * Measured on real nodes, in microseconds: KEP-3866, "nftables mode for kube-proxy". A time, not a number of rules,
  * and the machine's own; what compares is how it grows.

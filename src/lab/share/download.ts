@@ -1,3 +1,5 @@
+const KEPT_FOR_MS = 20_000;
+
 /** Hands a file to the browser to keep. */
 export function download(name: string, content: string | Uint8Array, type: string): void {
   const part = typeof content === 'string' ? content : new Uint8Array(content);
@@ -6,8 +8,8 @@ export function download(name: string, content: string | Uint8Array, type: strin
   link.href = address;
   link.download = name;
   link.click();
-  // The download has begun when click returns, and holds what it needs.
-  URL.revokeObjectURL(address);
+  // Some browsers read it only after the click is over.
+  setTimeout(() => URL.revokeObjectURL(address), KEPT_FOR_MS);
 }
 
 /** The name of what is loaded, fit for a file: that of the first manifest file. */
