@@ -72,7 +72,7 @@ const MAY_IMPORT = {
   'engine/kernel-recordings': { from: [...VOCABULARY, ...KERNEL, 'engine/workload', 'engine/cni', 'engine/world.ts'] },
 
   explain: { from: VOCABULARY },
-  'linux-lab': { from: VOCABULARY },
+  'linux-lab': { from: VOCABULARY, testsFrom: ['engine/index.ts', 'scenario'] },
   scenario: { from: [...VOCABULARY, 'engine/k8s', 'engine/control-plane'], packages: ['yaml', 'zod', 'fflate'] },
   worker: { from: [...VOCABULARY, 'engine/index.ts', 'scenario', 'linux-lab'] },
   widgets: { from: ['base'], packages: REACT },
