@@ -37,9 +37,9 @@ const COMMANDS = {
 } as const;
 
 const USAGE = `usage: hoplab COMMAND --manifests FILE...
-  trace --manifests F --from REF --to TARGET [--proto tcp|udp|icmp|http] [--mode iptables|nftables] [--cni bridge] [--seed N] [--count N] [--ttl N] [--size N] [--json]
+  trace --manifests F --from REF --to TARGET [--proto tcp|udp|icmp|http] [--mode iptables|ipvs|nftables] [--cni bridge] [--seed N] [--count N] [--ttl N] [--size N] [--json]
   outcomes --manifests F --from REF --to TARGET [--proto ...] [--mode ...]      every possible outcome with its probability
-  rules --manifests F --node NAME [--as iptables-save|nft] [--mode ...]         the rules of a node as the real tool prints them
+  rules --manifests F --node NAME [--as iptables-save|nft|ipvsadm|ipset] [--mode ...]    the rules of a node as the real tool prints them
   rules --cases CASES.json                                                      what kube-proxy compiles for recorded cases
   evaluate CASES.json                                                           what becomes of the flows of recorded cases
   state --manifests F --in REF [--json]
@@ -219,7 +219,9 @@ function pcap(args: Arguments): void {
 function rulesTrace(args: Arguments): void {
   const files = args.options.get('dump');
   if (!files)
-    throw new UsageError('rules-trace: --dump is missing: files with what iptables-save, nft list ruleset, ip addr, ip route printed');
+    throw new UsageError(
+      'rules-trace: --dump is missing: files with what iptables-save, nft list ruleset, ip addr, ip route, ipset save, ipvsadm -Sn printed',
+    );
   const dumps = files.map((file) => readText(file)).join('\n');
   const to = required(args, 'to');
   const colon = to.lastIndexOf(':');

@@ -93,7 +93,7 @@ export interface Capture {
 }
 
 export interface RulesTraceRequest {
-  /** What the node's tools printed, one after the other: `iptables-save`, `nft list ruleset`, `ip addr`, `ip route`, `ipvsadm -Sn`, `ipset save`, `bridge fdb`. */
+  /** What the node's tools printed, one after the other: `iptables-save`, `nft list ruleset`, `ip addr`, `ip route`, `ipvsadm -Sn`, `ipset save`, `bridge fdb`, `sysctl`. */
   readonly dumps: string;
   readonly packet: DescribedPacket;
 }
