@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { clip, type FieldPath, type ProblemList } from '../engine/control-plane/problem-list.ts';
 import { isKind, type ModelledKind, modelledKind } from '../engine/k8s/kinds.ts';
+import { problemOfLabels } from '../engine/k8s/labels.ts';
 import type { ApiObject } from '../engine/k8s/metadata.ts';
 import { type Accepts, acceptsOf } from './accepts.ts';
 import { ANY_OBJECT, SCENARIO_FIELDS, SCHEMAS } from './schema.ts';
@@ -11,6 +12,11 @@ const QUOTE_MAX = 60;
 const ACCEPTS = Object.fromEntries(
   [...Object.entries(SCHEMAS), ['other', ANY_OBJECT] as const].map(([kind, schema]) => [kind, acceptsOf(schema)]),
 ) as Readonly<Record<ModelledKind | 'other', Accepts>>;
+
+const LABELS: readonly FieldPath[] = [
+  ['metadata', 'labels'],
+  ['spec', 'template', 'metadata', 'labels'],
+];
 
 /** Checks the types of the fields that are read, and reports each that is wrong. The object itself is not changed. */
 export function checkObject(object: ApiObject, problems: ProblemList): boolean {
@@ -26,13 +32,26 @@ export function checkObject(object: ApiObject, problems: ProblemList): boolean {
       return false;
     }
   }
+  const right = kind === 'other' || checkLabels(object, problems);
   if (isKind(object, 'Scenario')) {
     for (const field of Object.keys(object.spec ?? {})) {
       if (!SCENARIO_FIELDS.has(field))
         problems.warning(object, ['spec', field], `is no field of a Scenario: expected one of ${[...SCENARIO_FIELDS].join(', ')}`);
     }
   }
-  return true;
+  return right;
+}
+
+/** An object's own labels, and those of its pods where it has a template. */
+function checkLabels(object: ApiObject, problems: ProblemList): boolean {
+  let right = true;
+  for (const path of LABELS) {
+    const problem = problemOfLabels((valueAt(object, path) ?? {}) as Readonly<Record<string, string>>);
+    if (!problem) continue;
+    problems.error(object, path, problem);
+    right = false;
+  }
+  return right;
 }
 
 function valueAt(object: unknown, path: FieldPath): unknown {

@@ -267,6 +267,17 @@ describe('what contradicts itself has a place and a message', () => {
   });
 });
 
+describe('labels', () => {
+  it('that the API server would refuse are refused, on objects and in templates', () => {
+    expect(errorsOf(pod('web').replace('name: web\n', 'name: web\n  labels: { "a b": c }\n'))).toMatchObject([
+      { line: 5, object: 'Pod default/web', field: 'metadata.labels', message: expect.stringContaining('"a b"') },
+    ]);
+    expect(errorsOf(workload('Deployment', 'web').replace('{ labels: { app: web }', '{ labels: { app: "w b" }'))).toMatchObject([
+      { field: 'spec.template.metadata.labels', message: expect.stringContaining('"w b"') },
+    ]);
+  });
+});
+
 describe('Services', () => {
   const service = (spec: string): string => `apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n${spec}\n`;
   const traffic = (to: string): string =>
@@ -280,6 +291,12 @@ describe('Services', () => {
   ])('with %s have their line', (field, path, message) => {
     expect(errorsOf(service(`  ports: [{ port: 80 }]\n  ${field}`))).toMatchObject([
       { file: 'file-1.yaml', line: 7, object: 'Service default/web', field: path, message: expect.stringContaining(message) },
+    ]);
+  });
+
+  it.each(['1web', 'a.b', 'x'.repeat(64), 'a-'])('are not called %s', (name) => {
+    expect(errorsOf(service('  ports: [{ port: 80 }]').replace('name: web', `name: ${name}`))).toMatchObject([
+      { line: 4, field: 'metadata.name', message: expect.stringContaining('that begins with a letter') },
     ]);
   });
 

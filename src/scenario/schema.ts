@@ -43,15 +43,21 @@ const objectName = matching(
   253,
   'a name of lower-case letters, digits, "-" and "."',
 );
-/** RFC 1123 label, as names of namespaces, Services, containers. */
+/** RFC 1035 label, as names of Services: Kubernetes 1.35 lets none begin with a digit. */
+const serviceName = matching(
+  /^[a-z]([-a-z0-9]*[a-z0-9])?$/,
+  63,
+  'a name of at most 63 lower-case letters, digits and "-" that begins with a letter',
+);
+/** RFC 1123 label, as names of namespaces and containers. */
 const label = matching(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 63, 'a name of at most 63 lower-case letters, digits and "-"');
 const generateName = matching(/^[a-z0-9][-a-z0-9.]*$/, 253, 'the beginning of a name, of lower-case letters, digits, "-" and "."');
 /** As Go's time.ParseDuration reads it; KubeProxyConfiguration takes none that is negative. */
 const duration = matching(/^(0|((\d+(\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s))+)$/, 40, 'a duration such as 15m0s');
 const protocol = oneOf('TCP', 'UDP', 'SCTP');
+/** 0 and the empty text stand for none (SetDefaults_Service). */
 const portOrName = z.custom<number | string>(
-  (value) =>
-    (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65535) || (typeof value === 'string' && value !== ''),
+  (value) => typeof value === 'string' || (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65535),
   { error: 'an integer from 1 to 65535 or the name of a port' },
 );
 
@@ -201,9 +207,9 @@ const nodePort = integer(0, 65535);
 const service: z.ZodType<Service> = object({
   apiVersion: z.literal('v1'),
   kind: z.literal('Service'),
-  metadata: named,
+  metadata: object({ ...metadataShape, name: serviceName, generateName: text.optional() }),
   spec: object({
-    type: oneOf('ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName').optional(),
+    type: oneOf('', 'ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName').optional(),
     clusterIP: text.optional(),
     clusterIPs: list(text).optional(),
     externalIPs: list(text).optional(),
@@ -218,7 +224,7 @@ const service: z.ZodType<Service> = object({
         protocol: protocol.optional(),
       }),
     ).optional(),
-    sessionAffinity: oneOf('None', 'ClientIP').optional(),
+    sessionAffinity: oneOf('', 'None', 'ClientIP').optional(),
     sessionAffinityConfig: object({ clientIP: object({ timeoutSeconds: integer(1, 86_400).optional() }).optional() }).optional(),
     internalTrafficPolicy: trafficPolicy.optional(),
     externalTrafficPolicy: trafficPolicy.optional(),

@@ -81,8 +81,16 @@ type Asked =
   | { readonly kind: 'address'; readonly ip: Ipv4; readonly field: readonly (string | number)[] };
 
 function askedFor({ source, service }: ServiceDraft, problems: ProblemList): Asked {
-  const { clusterIP = '', clusterIPs = [], ipFamilies = [] } = service.spec ?? {};
+  const { clusterIP = '', clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = service.spec ?? {};
   if (typeOf(service) === 'ExternalName') return { kind: 'none' };
+  const twice = ipFamilies.findIndex((family, i) => ipFamilies.indexOf(family) < i);
+  if (twice >= 0) return wrong(['spec', 'ipFamilies', twice], `${ipFamilies[twice]} is there twice: remove one`);
+  if (clusterIPs.length > 2) return wrong(['spec', 'clusterIPs'], 'holds at most two addresses, one of each family: remove the others');
+  if (ipFamilyPolicy === 'SingleStack' && (clusterIPs.length > 1 || ipFamilies.length > 1))
+    return wrong(
+      ['spec', 'ipFamilyPolicy'],
+      `allows one family, and spec.${clusterIPs.length > 1 ? 'clusterIPs' : 'ipFamilies'} has two: use RequireDualStack or PreferDualStack, or remove one`,
+    );
   if (clusterIP === '' && clusterIPs.length > 0)
     return wrong(
       ['spec', 'clusterIPs'],
@@ -99,13 +107,18 @@ function askedFor({ source, service }: ServiceDraft, problems: ProblemList): Ask
       : { kind: 'headless' };
   }
   let v6 = ipFamilies.includes('IPv6');
+  let v6Address = false;
   let v4: Extract<Asked, { kind: 'address' }> | undefined;
   for (const [i, text] of (clusterIPs.length > 0 ? clusterIPs : clusterIP === '' ? [] : [clusterIP]).entries()) {
     const field = i === 0 ? ['spec', 'clusterIP'] : ['spec', 'clusterIPs', i];
     const read = readAddress(text);
     if (read.kind === 'invalid')
       return wrong(field, `expected an address or None, got ${JSON.stringify(clip(text, 60))}: remove it to have one assigned`);
-    if (read.kind === 'ipv6') v6 = true;
+    const family = read.kind === 'ipv6' ? 'IPv6' : 'IPv4';
+    if (ipFamilies[i] !== undefined && ipFamilies[i] !== family)
+      return wrong(field, `expected an ${ipFamilies[i]} address, as spec.ipFamilies[${i}] says, got ${clip(text, 60)}`);
+    if (read.kind === 'ipv6' && v6Address) return wrong(field, 'is a second IPv6 address: a Service has one of each family');
+    if (read.kind === 'ipv6') v6 = v6Address = true;
     else if (v4) return wrong(field, 'is a second IPv4 address: a Service has one of each family');
     else v4 = { kind: 'address', ip: read.value, field };
   }

@@ -6,7 +6,7 @@ export const AFFINITY_TIMEOUT_S = 10_800;
 
 export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
 
-export const typeOf = (service: Service): ServiceType => (service.spec?.type ?? 'ClusterIP') as ServiceType;
+export const typeOf = (service: Service): ServiceType => (service.spec?.type || 'ClusterIP') as ServiceType;
 
 export const isHeadless = (service: Service): boolean => service.spec?.clusterIP === 'None';
 
@@ -27,18 +27,18 @@ export const hasSelector = (service: Service): boolean => Object.keys(service.sp
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
- * What the API server fills in before it validates (SetDefaults_Service in pkg/apis/core/v1/defaults.go). Addresses
- * and ports are allocated later.
+ * What the API server fills in before it validates (SetDefaults_Service in pkg/apis/core/v1/defaults.go): texts that
+ * are empty and a targetPort of 0 count as absent, as templates write them. Addresses and ports are allocated later.
  */
 export function withServiceDefaults(service: Service): Service {
   const given = service.spec ?? {};
   const type = typeOf(service);
-  const spec: Writable<ServiceSpec> = { ...given, type, sessionAffinity: given.sessionAffinity ?? 'None' };
+  const spec: Writable<ServiceSpec> = { ...given, type, sessionAffinity: given.sessionAffinity || 'None' };
   if (given.ports) {
     spec.ports = given.ports.map((port) => ({
       ...port,
       protocol: port.protocol ?? 'TCP',
-      targetPort: port.targetPort ?? port.port,
+      targetPort: port.targetPort || port.port,
     }));
   }
   if (spec.sessionAffinity === 'ClientIP') {

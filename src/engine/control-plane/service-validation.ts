@@ -1,4 +1,6 @@
-import { isIpv4, parseCidr, parseIp } from '../../protocol/address.ts';
+import { type Ipv6, isIpv4, parseCidr, parseIp } from '../../protocol/address.ts';
+import { isDnsLabel, isDnsName, isQualifiedName, problemOfLabels } from '../k8s/labels.ts';
+import { valueAt } from '../k8s/metadata.ts';
 import type { Service, ServicePort } from '../k8s/service.ts';
 import { clip, type FieldPath, type ProblemList } from './problem-list.ts';
 import { isExternallyAccessible, isHeadless, needsHealthCheck, typeOf } from './service-defaults.ts';
@@ -11,6 +13,11 @@ import { isExternallyAccessible, isHeadless, needsHealthCheck, typeOf } from './
 export function checkService(service: Service, source: Service, problems: ProblemList): void {
   new ServiceCheck(service, source, problems).run();
 }
+
+/** The kubelet's own port (pkg/cluster/ports), which no load balancer may open. */
+const KUBELET_PORT = 10_250;
+/** What spec.loadBalancerSourceRanges was before it was a field. */
+const SOURCE_RANGES_ANNOTATION = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
 const quoted = (text: string): string => JSON.stringify(clip(text, 60));
 
@@ -28,8 +35,10 @@ class ServiceCheck {
   run(): void {
     this.type();
     this.ports();
+    this.selector();
     this.externalIps();
     this.loadBalancer();
+    this.ingress();
     this.policies();
   }
 
@@ -54,10 +63,10 @@ class ServiceCheck {
   }
 
   private externalName(): void {
-    const { externalName, clusterIP, clusterIPs } = this.service.spec ?? {};
+    const { externalName, clusterIP, clusterIPs, ipFamilies, ipFamilyPolicy } = this.service.spec ?? {};
     const name = (externalName ?? '').replace(/\.$/, '');
     if (name === '') this.error(['externalName'], 'is missing: a Service of type ExternalName needs the DNS name that it stands for');
-    else if (name.length > 253 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) {
+    else if (!isDnsName(name)) {
       this.error(['externalName'], `expected a DNS name of lower-case letters, digits, "-" and ".", got ${quoted(name)}`);
     } else if (parseIp(name) !== undefined) {
       this.problems.info(
@@ -71,6 +80,11 @@ class ServiceCheck {
         [clusterIP ? 'clusterIP' : 'clusterIPs'],
         'a Service of type ExternalName is only a DNS name and has no address: remove it, or the type',
       );
+    for (const [field, given] of [
+      ['ipFamilies', (ipFamilies ?? []).length > 0],
+      ['ipFamilyPolicy', ipFamilyPolicy !== undefined],
+    ] as const)
+      if (given) this.error([field], 'a Service of type ExternalName is only a DNS name and has no addresses of any family: remove it');
   }
 
   private ports(): void {
@@ -86,6 +100,8 @@ class ServiceCheck {
       numbers.add(number);
       this.nodePort(port, i, nodePorts);
       if (typeof port.targetPort === 'string') this.targetPortName(port.targetPort, i);
+      if (port.port === KUBELET_PORT && typeOf(this.service) === 'LoadBalancer')
+        this.error(['ports', i, 'port'], `${KUBELET_PORT} is the kubelet's own port, which no load balancer may open: choose another`);
     }
   }
 
@@ -94,7 +110,7 @@ class ServiceCheck {
       if (required) this.error(['ports', i, 'name'], 'is missing: with more than one port, each needs a name');
       return;
     }
-    if (port.name.length > 63 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(port.name))
+    if (!isDnsLabel(port.name))
       this.error(['ports', i, 'name'], `expected a name of at most 63 lower-case letters, digits and "-", got ${quoted(port.name)}`);
     if (names.has(port.name)) this.error(['ports', i, 'name'], `two ports are called ${quoted(port.name)}: rename one`);
     names.add(port.name);
@@ -121,6 +137,11 @@ class ServiceCheck {
     );
   }
 
+  private selector(): void {
+    const problem = problemOfLabels(this.service.spec?.selector ?? {});
+    if (problem) this.error(['selector'], problem);
+  }
+
   private externalIps(): void {
     for (const [i, text] of (this.service.spec?.externalIPs ?? []).entries()) {
       const problem = problemOfAddress(text);
@@ -136,20 +157,46 @@ class ServiceCheck {
       if (isLoadBalancer || value === undefined || (Array.isArray(value) && value.length === 0)) continue;
       this.error([field], 'is only for Services of type LoadBalancer: remove it, or set the type');
     }
+    if (isLoadBalancer && spec.loadBalancerClass !== undefined && !isQualifiedName(spec.loadBalancerClass))
+      this.error(['loadBalancerClass'], `expected a name such as example.com/class, got ${quoted(spec.loadBalancerClass)}`);
     for (const [i, range] of (spec.loadBalancerSourceRanges ?? []).entries()) {
-      // Spaces around it are allowed, as in the annotation that it once was.
-      if (parseCidr(range.trim()) === undefined)
-        this.error(
-          ['loadBalancerSourceRanges', i],
-          `expected a network such as 203.0.113.0/24, got ${quoted(range)}${parseIp(range.trim()) === undefined ? '' : ': for one address add /32'}`,
-        );
+      const problem = problemOfRange(range);
+      if (problem) this.error(['loadBalancerSourceRanges', i], problem);
     }
+    this.sourceRangesAnnotation(isLoadBalancer);
+  }
+
+  /** It is read only where the field is empty, and by clouds alone: kube-proxy knows the field only. */
+  private sourceRangesAnnotation(isLoadBalancer: boolean): void {
+    const text = valueAt(this.service.metadata?.annotations, SOURCE_RANGES_ANNOTATION);
+    if (text === undefined || (this.service.spec?.loadBalancerSourceRanges ?? []).length > 0) return;
+    const path = ['metadata', 'annotations', SOURCE_RANGES_ANNOTATION];
+    if (!isLoadBalancer) {
+      this.problems.error(this.source, path, 'is only for Services of type LoadBalancer: remove it, or set the type');
+      return;
+    }
+    const ranges = text.trim() === '' ? [] : text.split(',');
+    const problem = ranges.map(problemOfRange).find((found) => found !== undefined);
+    if (problem) this.problems.error(this.source, path, problem);
+    else if (ranges.length > 0)
+      this.problems.info(this.source, path, 'kube-proxy does not read it: use spec.loadBalancerSourceRanges, which nodes hold to as well');
+  }
+
+  /** ValidateLoadBalancerStatus. */
+  private ingress(): void {
     const ingress = this.service.status?.loadBalancer?.ingress ?? [];
-    for (const [i, { ip }] of ingress.entries()) {
-      if (ip !== undefined && ip !== '' && parseIp(ip) === undefined)
-        this.problems.error(this.source, ['status', 'loadBalancer', 'ingress', i, 'ip'], `expected an address, got ${quoted(ip)}`);
+    const error = (i: number, field: string, message: string): void =>
+      this.problems.error(this.source, ['status', 'loadBalancer', 'ingress', i, field], message);
+    for (const [i, { ip, hostname, ipMode }] of ingress.entries()) {
+      if (ip && parseIp(ip) === undefined) error(i, 'ip', `expected an address, got ${quoted(ip)}`);
+      if (!ip && ipMode !== undefined)
+        error(i, 'ipMode', 'says how an address is used, and there is none: give the ip as well, or remove it');
+      if (hostname && parseIp(hostname) !== undefined)
+        error(i, 'hostname', `expected a DNS name, got the address ${hostname}: write it as ip`);
+      else if (hostname && !isDnsName(hostname))
+        error(i, 'hostname', `expected a DNS name of lower-case letters, digits, "-" and ".", got ${quoted(hostname)}`);
     }
-    if (ingress.length > 0 && !isLoadBalancer)
+    if (ingress.length > 0 && typeOf(this.service) !== 'LoadBalancer')
       this.problems.warning(
         this.source,
         ['status', 'loadBalancer', 'ingress'],
@@ -175,7 +222,7 @@ class ServiceCheck {
 export function problemOfAddress(text: string): string | undefined {
   const ip = parseIp(text);
   if (ip === undefined) return `expected an address such as 198.51.100.32, got ${quoted(text)}`;
-  const special = isIpv4(ip) ? specialOf(ip) : undefined;
+  const special = isIpv4(ip) ? specialOf(ip) : specialOf6(ip);
   return special === undefined ? undefined : `${text} is ${special}: nobody else could reach it there, so choose another address`;
 }
 
@@ -184,4 +231,18 @@ function specialOf(ip: number): string | undefined {
   if (ip >>> 24 === 127) return 'a loopback address';
   if (ip >>> 16 === 0xa9fe) return 'a link-local address';
   return ip >>> 8 === 0xe00000 ? 'a link-local multicast address' : undefined;
+}
+
+function specialOf6(ip: Ipv6): string | undefined {
+  if (ip === 0n) return 'the unspecified address';
+  if (ip === 1n) return 'a loopback address';
+  if (ip >> 118n === 0x3fan) return 'a link-local address';
+  return ip >> 120n === 0xffn && ((ip >> 112n) & 0xfn) === 2n ? 'a link-local multicast address' : undefined;
+}
+
+/** Why a text is no source range; spaces around one are allowed, as in the annotation that the field once was. */
+function problemOfRange(text: string): string | undefined {
+  const range = text.trim();
+  if (parseCidr(range) !== undefined) return undefined;
+  return `expected a network such as 203.0.113.0/24, got ${quoted(text)}${parseIp(range) === undefined ? '' : ': for one address add /32'}`;
 }
