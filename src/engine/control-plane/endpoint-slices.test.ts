@@ -316,11 +316,60 @@ describe('slices that the manifests give', () => {
     ]);
   });
 
+  const errorsOf = (...objects: readonly ApiObject[]) => {
+    const plan = planCluster(objects);
+    return plan.ok ? [] : plan.error.filter((p) => p.severity === 'error').map((p) => `${p.field}: ${p.message}`);
+  };
+
+  it('are refused where the API server would', () => {
+    const of = (fields: Partial<EndpointSlice>) => errorsOf(bare, { ...slice('web-1', '192.0.2.7'), ...fields });
+    const many = (count: number) => Array.from({ length: count }, () => '192.0.2.7');
+    expect(of({ endpoints: many(1001).map((address) => ({ addresses: [address] })) })).toEqual([
+      expect.stringMatching(/^endpoints: 1001 /),
+    ]);
+    expect(of({ endpoints: [{ addresses: many(101) }] })).toEqual([expect.stringMatching(/^endpoints\[0\]\.addresses: 101 /)]);
+    expect(of({ endpoints: [{ addresses: many(100), nodeName: 'a b' }] })).toEqual([expect.stringMatching(/^endpoints\[0\]\.nodeName: /)]);
+    const forZones = ['a', 'b', 'a', 'a b'].map((name) => ({ name }));
+    expect(of({ endpoints: [{ addresses: many(1), hints: { forZones } }] })).toEqual([
+      expect.stringMatching(/^endpoints\[0\]\.hints\.forZones\[2\]\.name: .*twice/),
+      expect.stringMatching(/^endpoints\[0\]\.hints\.forZones\[3\]\.name: /),
+    ]);
+    expect(of({ ports: [{ name: 'A_b', port: 80 }] })).toEqual([expect.stringMatching(/^ports\[0\]\.name: expected a name/)]);
+    const names = ['example.com.', 'example', 'a b.c', ''].map((address) => ({ addresses: [address] }));
+    expect(of({ addressType: 'FQDN', endpoints: names }).map((text) => text.slice(0, 30))).toEqual(
+      [1, 2, 3].map((i) => `endpoints[${i}].addresses[0]: exp`),
+    );
+    expect(of({ addressType: 'IPv6', endpoints: [{ addresses: ['fd00::1', '::1'] }] })).toEqual([
+      expect.stringMatching(/^endpoints\[0\]\.addresses\[1\]: ::1 is a loopback/),
+    ]);
+  });
+
+  it('that nobody can use are told', () => {
+    const of = (fields: Partial<EndpointSlice>) => infosOf(planOf(bare, { ...slice('web-1', '192.0.2.7'), ...fields }));
+    expect(of({})).toEqual([]);
+    for (const ports of [[{ name: 'http', port: 8080 }], [{ port: 8080, protocol: 'UDP' as const }], [{}], []])
+      expect(of({ ports })).toEqual([
+        expect.stringMatching(/^info spec\.ports\[0\]: .*no port of the same name and protocol, without a name/),
+      ]);
+    expect(of({ ports: [{ name: 'http', port: 8080 }] })[0]).toMatch(/They have "http" \(TCP\)$/);
+    expect(of({ addressType: 'IPv6', endpoints: [{ addresses: ['fd00::1'] }] })).toEqual([
+      expect.stringMatching(/addressType: IPv6 is not/),
+    ]);
+  });
+
+  it('of old Endpoints are refused without addresses, or without the names that several ports need', () => {
+    const of = (...subsets: readonly unknown[]) => errorsOf(bare, { ...endpoints(), subsets } as ApiObject);
+    expect(of({}, { ports: [{ port: 80 }] })).toEqual([
+      expect.stringMatching(/^subsets\[0\]: has no addresses/),
+      expect.stringMatching(/^subsets\[1\]: has no addresses/),
+    ]);
+    expect(of({ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }, { name: 'B', port: 81 }] })).toEqual([
+      expect.stringMatching(/^subsets\[0\]\.ports\[0\]\.name: is missing/),
+      expect.stringMatching(/^subsets\[0\]\.ports\[1\]\.name: expected a name/),
+    ]);
+  });
+
   it('are refused with addresses that cannot be', () => {
-    const errorsOf = (...objects: readonly ApiObject[]) => {
-      const plan = planCluster(objects);
-      return plan.ok ? [] : plan.error.filter((p) => p.severity === 'error').map((p) => `${p.field}: ${p.message}`);
-    };
     expect(errorsOf(bare, slice('web-1', '127.0.0.1'))).toEqual([expect.stringMatching(/^endpoints\[0\]\.addresses\[0\]: .*loopback/)]);
     expect(errorsOf(bare, slice('web-1', 'fd00::1'))).toEqual([expect.stringContaining('addressType IPv4')]);
     const wrong = { ...endpoints(), subsets: [{ addresses: [{ ip: '169.254.1.1' }], ports: [{ name: 'a' }] }] };

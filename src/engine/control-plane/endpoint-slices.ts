@@ -16,7 +16,7 @@ import {
 } from './given-slices.ts';
 import type { NodePlan, PodPlan } from './plan.ts';
 import { GeneratedNames } from './pod-names.ts';
-import type { FieldPath, ProblemList } from './problem-list.ts';
+import { clip, type FieldPath, type ProblemList } from './problem-list.ts';
 import { SelectorIndex } from './selector-index.ts';
 import { hasSelector, isHeadless, typeOf } from './service-defaults.ts';
 import { API_SERVER_PORT, isApiServer } from './services.ts';
@@ -89,7 +89,7 @@ export function planEndpointSlices(
       const slices = [...stored, ...mirror()];
       if (isApiServer(service)) return slices.length > 0 ? slices : [apiServerSlice(sources.nodes)];
       if (slices.length === 0) note(source, ['spec'], `has no selector and no EndpointSlice, so it has no endpoints: ${without(service)}`);
-      else noteReadiness(service, source, slices);
+      else noteGiven(service, source, slices);
       return slices;
     }
     noteTopologyMode(service, source);
@@ -97,6 +97,7 @@ export function planEndpointSlices(
       const slices = stored.length > 0 ? stored : mirror();
       if (slices.length > 0) {
         note(source, ['spec', 'selector'], 'matches no pod here: the endpoints that the manifests give are kept');
+        notePorts(service, source, slices);
         return slices;
       }
       note(
@@ -114,6 +115,26 @@ export function planEndpointSlices(
 
   function note(source: Service, path: FieldPath, message: string): void {
     problems.info(source, path, message);
+  }
+
+  function noteGiven(service: Service, source: Service, slices: readonly EndpointSlice[]): void {
+    noteReadiness(service, source, slices);
+    notePorts(service, source, slices);
+  }
+
+  /** kube-proxy joins ports of Services and slices by name and protocol (pkg/proxy/endpointslicecache.go); one without a number counts as none. */
+  function notePorts(service: Service, source: Service, slices: readonly EndpointSlice[]): void {
+    if (isHeadless(service)) return;
+    const used = slices.filter(({ addressType, endpoints: all }) => addressType === 'IPv4' && (all ?? []).length > 0);
+    if (used.length === 0) return;
+    const given = used.flatMap(({ ports }) => (ports ?? []).filter(({ port }) => port !== undefined).map(portText));
+    for (const [i, port] of (service.spec?.ports ?? []).entries())
+      if (!given.includes(portText(port)))
+        note(
+          source,
+          ['spec', 'ports', i],
+          `its EndpointSlices have no port of the same name and protocol, ${portText(port)}, so it has no endpoints: ${without(service)}${given.length === 0 ? '' : `. They have ${[...new Set(given)].slice(0, 8).join(', ')}`}`,
+        );
   }
 
   function noteReadiness(service: Service, source: Service, slices: readonly EndpointSlice[]): void {
@@ -153,6 +174,9 @@ export function planEndpointSlices(
 
 /** What a client finds at a Service without endpoints. */
 const without = (service: Service): string => (isHeadless(service) ? 'its name has no addresses' : 'connections to it are refused');
+
+const portText = ({ name, protocol = 'TCP' }: { readonly name?: string | undefined; readonly protocol?: string | undefined }): string =>
+  `${name ? JSON.stringify(clip(name, 60)) : 'without a name'} (${protocol})`;
 
 function known(pods: readonly PodPlan[], protocol: string): string {
   const names = new Set(
