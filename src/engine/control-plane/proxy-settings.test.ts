@@ -73,6 +73,8 @@ describe('kube-proxy', () => {
 
   it('says what is wrong or not modelled', () => {
     expect(plan({ clusterCIDR: '10.9.0.0' }).problems).toMatchObject([{ severity: 'error', field: 'clusterCIDR' }]);
+    for (const clusterCIDR of ['10.9.0.0/16,10.8.0.0/16', 'fd00::/48,10.9.0.0/16,10.8.0.0/16', '10.9.0.0/16,', ','])
+      expect(plan({ clusterCIDR }).problems).toMatchObject([{ severity: 'error', field: 'clusterCIDR' }]);
     expect(plan({ nodePortAddresses: ['primary', '10.0.0.0/8'] }).problems).toMatchObject([
       { severity: 'error', field: 'nodePortAddresses[0]' },
     ]);

@@ -56,15 +56,23 @@ class ProxyReader {
   /** Of two families the IPv4 one; undefined when it is empty. */
   clusterCidr(): Cidr4 | undefined {
     const text = this.configuration.clusterCIDR ?? '';
-    let v6 = false;
-    for (const part of text.split(',')) {
-      if (part.trim() === '') continue;
-      const read = readCidr(part);
-      if (read.kind === 'ipv4') return read.value;
-      if (read.kind === 'ipv6') v6 = true;
-      else this.notCidr(['clusterCIDR'], part);
+    if (text === '') return undefined;
+    const networks = text.split(',').map((part) => ({ part, read: readCidr(part) }));
+    const wrong = networks.find(({ read }) => read.kind === 'invalid');
+    if (wrong) {
+      this.notCidr(['clusterCIDR'], wrong.part);
+      return undefined;
     }
-    if (v6) this.problems.warning(this.configuration, ['clusterCIDR'], 'IPv6 is not modelled yet: no traffic counts as that of pods');
+    if (new Set(networks.map(({ read }) => read.kind)).size < networks.length) {
+      this.problems.error(
+        this.configuration,
+        ['clusterCIDR'],
+        `expected one network of each family, got ${JSON.stringify(clip(text, 60))}`,
+      );
+      return undefined;
+    }
+    for (const { read } of networks) if (read.kind === 'ipv4') return read.value;
+    this.problems.warning(this.configuration, ['clusterCIDR'], 'IPv6 is not modelled yet: no traffic counts as that of pods');
     return undefined;
   }
 
