@@ -40,9 +40,10 @@ export function readCaseInput(entry: JsonReader): CaseInput {
 const address = (reader: JsonReader): IpAddress => parseIpSloppy(reader.text()) ?? reader.fail('an IP address');
 const cidr = (reader: JsonReader): Cidr => parseCidrSloppy(reader.text()) ?? reader.fail('a CIDR');
 const cidrText = (reader: JsonReader): string => {
-  if (reader.text() !== 'primary') cidr(reader);
+  cidr(reader);
   return reader.text();
 };
+const cidrOrPrimary = (reader: JsonReader): string => (reader.text() === 'primary' ? 'primary' : cidrText(reader));
 const flag = (reader: JsonReader, otherwise: boolean): boolean => reader.optional((present) => present.boolean()) ?? otherwise;
 
 function readNode(node: JsonReader, family: IpFamily): ProxyNode {
@@ -86,8 +87,8 @@ function readConfig(settings: JsonReader, node: JsonReader, family: IpFamily): P
     family,
     masqueradeAll: flag(settings.at('masqueradeAll'), false),
     masqueradeMark: settings.at('masqueradeMark').optional(readMark) ?? DEFAULT_MARK,
-    detectLocalCidr: readDetector(settings.at('detectLocal'), node.at('localTraffic').at(family.toLowerCase())),
-    nodePortAddresses: settings.at('nodePortAddresses').items().map(cidrText),
+    detectLocalCidr: readDetector(settings.at('detectLocal'), node.at('localTraffic').at(family.toLowerCase()), family),
+    nodePortAddresses: settings.at('nodePortAddresses').items().map(cidrOrPrimary),
     localhostNodePorts: flag(settings.at('localhostNodePorts'), true),
     conntrackTcpBeLiberal: flag(settings.at('conntrackTCPBeLiberal'), false),
     nfacctCounters: settings.at('nfacctCounters').texts(),
@@ -115,11 +116,13 @@ function readMark(reader: JsonReader): number {
   return value >= 1 && value <= 0xffffffff ? value : reader.fail('a mark of 32 bits');
 }
 
-function readDetector(detector: JsonReader, ofNode: JsonReader): Cidr | undefined {
-  if (!detector.present) return ofNode.optional(cidr);
+function readDetector(detector: JsonReader, ofNode: JsonReader, family: IpFamily): Cidr | undefined {
+  const own = (reader: JsonReader): Cidr =>
+    familyOf(cidr(reader).address) === family ? cidr(reader) : reader.fail(`a CIDR of ${family}, the case's ipFamily`);
+  if (!detector.present) return ofNode.optional(own);
   const mode = detector.object().at('mode').oneOf('ClusterCIDR', 'NodeCIDR', 'None');
   if (mode === 'None') return undefined;
-  return cidr(detector.at('cidr').present ? detector.at('cidr') : ofNode);
+  return own(detector.at('cidr').present ? detector.at('cidr') : ofNode);
 }
 
 /** Seconds as a number, or a duration such as `30s` or `1m30s`. */

@@ -58,6 +58,9 @@ describe('cases', () => {
       `${place}.settings.detectLocal.cidr: expected a CIDR, got "10.0.0.0"`,
     );
     expect(settings({ detectLocal: { mode: 'BridgeInterface' } })).toContain('expected ClusterCIDR, NodeCIDR, None');
+    expect(settings({ detectLocal: { mode: 'ClusterCIDR', cidr: 'fd00::/64' } })).toContain('expected a CIDR of IPv4');
+    expect(settings({ serviceCIDRs: ['primary'] })).toContain('expected a CIDR, got "primary"');
+    expect(errorOf(null)).toBe('cases: expected a list, got nothing');
     expect(settings({ masqueradeMark: '0x1ffffffff' })).toContain('expected a mark of 32 bits');
     expect(settings({ syncPeriod: 'soon' })).toContain('expected a duration such as 30s');
     const service = { kind: 'Service', metadata: { name: 'web' }, spec: { ports: [{ port: 70000 }] } };

@@ -52,7 +52,7 @@ const SYNC_PERIOD_NS = 30e9;
 /** Compiles cases in the form of recorded rulesets: a list of states, some of which follow another of the same list. */
 export function compileCases(cases: unknown): Result<readonly CompiledCase[], string> {
   return catching(() => {
-    const all = new JsonReader(cases, 'cases').items().map(readCase);
+    const all = listOfCases(cases).map(readCase);
     const byId = new Map<string, Case>();
     for (const entry of all) {
       if (byId.has(entry.input.id)) throw new BadInput(`${entry.place}: there are two cases ${entry.input.id}`);
@@ -65,7 +65,7 @@ export function compileCases(cases: unknown): Result<readonly CompiledCase[], st
 /** Reads the states of cases whose question is not the ruleset but what becomes of packets. */
 export function readCaseInputs(cases: unknown): Result<readonly CaseInput[], string> {
   return catching(() =>
-    new JsonReader(cases, 'cases').items().map((entry) =>
+    listOfCases(cases).map((entry) =>
       inCase(entry, () => {
         // What becomes of packets in the mode ipvs is not for rules alone to say.
         entry.object().at('proxyMode').oneOf('iptables', 'nftables');
@@ -104,6 +104,12 @@ export function readFlows(cases: unknown): Result<readonly (readonly CaseFlow[])
       ),
     ),
   );
+}
+
+/** A file of `null` is no empty list. */
+function listOfCases(cases: unknown): JsonReader[] {
+  const reader = new JsonReader(cases, 'cases');
+  return reader.present ? reader.items() : reader.fail('a list');
 }
 
 function catching<T>(read: () => T): Result<T, string> {
