@@ -95,6 +95,7 @@ mkdir /upper/changes /upper/work
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work overlay /new
 for d in proc sys dev; do mount --move /$d /new/$d; done
 mkdir -p /new/dev/pts
+ln -s /proc/self/fd /new/dev/fd
 mount -t devpts devpts /new/dev/pts
 mount -t tmpfs tmpfs /new/run
 mount -t tmpfs tmpfs /new/tmp

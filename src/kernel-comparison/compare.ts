@@ -93,18 +93,19 @@ function planProbe(
   const longestNs = Math.max(...ways.map(({ outcome, events }) => (outcome.kind === 'timeout' ? 0 : (events.at(-1)?.timeNs ?? 0))));
   const seconds = Math.max(PATIENCE_S, longestNs / SECOND_NS > 0.9 ? longestNs / SECOND_NS + 1.2 : 0);
   const options = ['--proto', probe.protocol, '--timeout', String(seconds), '--source-port', String(sourcePort)];
-  const look = 'conntrack -L 2>/dev/null; echo ===; iptables-save -c -t nat; echo ===; ipvsadm -Lnc 2>/dev/null || true';
-  const before = [['forget'], ...nodes.map((node) => ['shell', node, 'iptables', '-t', 'nat', '-Z'])];
-  const after = nodes.map((node) => ['shell', node, 'sh', '-c', look]);
   return {
-    commands: [...before, ['capture', probe.from, probe.to, '--json', ...options], ...after],
-    judge: (printed) => {
-      const kernel = JSON.parse((printed[before.length] as Printed).out) as KernelCapture;
+    commands: [['forget'], ['capture', probe.from, probe.to, '--json', ...options], ['tables']],
+    judge: ([, captured, remembered]) => {
+      const kernel = JSON.parse((captured as Printed).out) as KernelCapture;
       const tables = new Map(
-        nodes.map((node, i) => {
-          const [conntrack = '', nat = '', ipvs = ''] = (printed[before.length + 1 + i] as Printed).out.split('===\n');
-          return [node, { conntrack, nat, ipvs }];
-        }),
+        (remembered as Printed).out
+          .split(/^== /m)
+          .slice(1)
+          .map((part) => {
+            const [node, rest] = [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n') + 1)];
+            const [conntrack = '', nat = '', ipvs = ''] = rest.split(/^--\n/m);
+            return [node, { conntrack, nat, ipvs }];
+          }),
       );
       let best: string | undefined;
       for (const way of ways) {
@@ -133,9 +134,10 @@ function planSequence(world: World, topology: Topology, probe: ComparedProbe, co
     return (endpoint !== undefined && podOf.get(endpoint.split(':')[0] as string)) || '-';
   });
   return {
-    commands: [['forget'], ...ports.map((port) => ['probe', from, to, '--proto', protocol, '--source-port', String(port)])],
+    commands: [['forget'], ['probe', from, to, '--proto', protocol, '--source-port', ports.join()]],
     judge: (printed) => {
-      const theirs = printed.slice(1).map(({ out }) => / in (pod\S+), for /.exec(out)?.[1] ?? '-');
+      const lines = (printed[1] as Printed).out.trimEnd().split('\n');
+      const theirs = lines.map((line) => / in (pod\S+), for /.exec(line)?.[1] ?? '-');
       return ours.join() === theirs.join()
         ? undefined
         : `  who answers: engine ${ours.join(' ')}\n               kernel ${theirs.join(' ')}`;

@@ -1,15 +1,19 @@
 # One probe: tries one thing and prints how it ended, the kind first: connected, refused, unreachable, timeout, http.
-# Arguments: PROTOCOL ADDRESS PORT HOST PATH SOURCE-PORT SECONDS
+# Arguments: PROTOCOL ADDRESS PORT HOST PATH SOURCE-PORT[,SOURCE-PORT...] SECONDS; from each source port it tries once.
 import errno, os, socket, struct, sys, time
 
-protocol, address, port, host, path, source_port, seconds = sys.argv[1:]
-port, source_port, seconds = int(port), int(source_port), float(seconds)
+protocol, address, port, host, path, source_ports, seconds = sys.argv[1:]
+port, seconds = int(port), float(seconds)
 UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM, errno.EINVAL, errno.EACCES, errno.EMSGSIZE, errno.ENOPROTOOPT}
 
 
+class Done(Exception):
+    pass
+
+
 def done(kind, detail=""):
-    print(f"{kind} {detail}".rstrip())
-    sys.exit(0)
+    print(f"{kind} {detail}".rstrip(), flush=True)
+    raise Done
 
 
 def failed(error):
@@ -85,7 +89,12 @@ def ping():
                 done("unreachable", f"{peer} says ICMP type {icmp[0]} code {icmp[1]}")
 
 
-try:
-    {"tcp": tcp, "http": tcp, "udp": udp, "icmp": ping}[protocol]()
-except OSError as error:
-    failed(error)
+for text in source_ports.split(","):
+    source_port = int(text)
+    try:
+        try:
+            {"tcp": tcp, "http": tcp, "udp": udp, "icmp": ping}[protocol]()
+        except OSError as error:
+            failed(error)
+    except Done:
+        pass

@@ -59,12 +59,13 @@ function header({ topology }: LinuxLabInput, name: string, tools: readonly strin
 #   $0 probe FROM TO             tries one thing: connected, refused, unreachable, timeout, or http with its status
 #   $0 capture FROM TO           the same, and prints every frame that crossed any device
 #   $0 shell WHERE [COMMAND]     a shell, or one command, in a namespace
-#   $0 forget                    flushes neighbours, learned stations, tracked connections and session affinity
+#   $0 forget                    flushes neighbours, learned stations, tracked connections, session affinity and counters
+#   $0 tables                    what the nodes remember: connections, and packets by rule
 #   $0 status                    what is there
 #   $0 down                      takes it away
 #
 # FROM and WHERE: pod/NAMESPACE/NAME, node/NAME or external. TO: host:port, an address (ping), a URL, or pod/..., node/...,
-# svc/NAMESPACE/NAME, external, each with :port if need be. Options after them: --proto tcp|udp|icmp|http, --timeout SECONDS.
+# svc/NAMESPACE/NAME, external, each with :port if need be. Options after them: --proto tcp|udp|icmp|http, --timeout SECONDS, --source-port N (probe takes several with commas between: it tries once from each).
 #
 # Run it as root, or without being root inside: unshare -Urn bash
 # Written by Hoplab from a scenario with ${topology.nodes.length} nodes, ${topology.pods.length} pods and kube-proxy in ${topology.proxyMode} mode.
@@ -345,18 +346,33 @@ understand() {
   [[ "$protocol" == icmp || "\${port:-0}" =~ ^[1-9][0-9]*$ ]] || die "$to needs a port, as in $to:80"
 }
 
-# Neighbours, learned stations, tracked connections and session affinity are forgotten: the next probe is the first again.
+# Neighbours, learned stations, tracked connections, session affinity, turns and counters are forgotten: the next probe
+# is the first again.
 forget() {
   need_up
-  local one device
+  local one
   for one in "\${!PID[@]}"; do
+    if [[ "$one" == pod/* ]]; then in_ns "$one" ip neigh flush all nud all 2>/dev/null || true; continue; fi
     in_ns "$one" bash -c 'ip neigh flush all nud all
       for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done
+      [[ "$0" == node/* ]] || exit
       for list in /proc/net/xt_recent/*; do [[ ! -w "$list" ]] || echo / >"$list"; done
-      nft list sets 2>/dev/null | awk "/^table/ {table = $2 " " $3} /set affinity-/ {print "flush set " table " " $2}" | nft -f -
-      command -v conntrack && conntrack -F' >/dev/null 2>&1 || true
+      iptables -t nat -Z
+      nft list sets 2>/dev/null | awk "/^table/ {table = \\$2 \\" \\" \\$3} /set affinity-/ {print \\"flush set \\" table \\" \\" \\$2}" | nft -f -
+      conntrack -F' "$one" >/dev/null 2>&1 || true
   done
   forget_turns
+}
+
+# What the nodes remember: tracked connections, packets by rule of the nat table, and in IPVS mode its connections.
+tables() {
+  need_up
+  local one
+  for one in "\${!PID[@]}"; do
+    [[ "$one" == node/* ]] || continue
+    printf '== %s\\n' "$one"
+    in_ns "$one" bash -c 'conntrack -L 2>/dev/null; echo --; iptables-save -c -t nat 2>/dev/null; echo --; [[ ! -s /proc/net/ip_vs ]] || ipvsadm -Lnc'
+  done
 }
 
 need_up() {
@@ -401,6 +417,7 @@ const DISPATCH = `case \${1-} in
   probe) probe "\${@:2}" ;;
   capture) capture "\${@:2}" ;;
   forget) forget ;;
+  tables) tables ;;
   shell) in_shell "\${@:2}" ;;
-  *) sed -n '2,22s/^# \\{0,1\\}//p' "$0" | sed "s|\\$0|$0|g"; exit 2 ;;
+  *) sed -n '2,23s/^# \\{0,1\\}//p' "$0" | sed "s|\\$0|$0|g"; exit 2 ;;
 esac`;
