@@ -172,6 +172,23 @@ function sorted(s: LabState): unknown {
     });
 }
 
+describe('a datagram that is larger than the network takes', () => {
+  it('is cut at home and put together at its end', () => {
+    const { kind, events } = send(worldOf(), 'pod/default/client', 'pod/default/far:53', 'udp', { size: 4_000 });
+    expect(kind).toBe('connected');
+    const sent = events.flatMap((e) =>
+      e.type === 'tx' && e.netns === 'pod/default/client' && e.frame?.payload.type === 'ipv4' ? [e.frame.payload] : [],
+    );
+    expect(
+      sent.slice(0, 3).map(({ fragmentOffset, moreFragments, dontFragment }) => [fragmentOffset, moreFragments, dontFragment]),
+    ).toEqual([
+      [0, true, false],
+      [1480, true, false],
+      [2960, false, false],
+    ]);
+  });
+});
+
 describe('the recording', () => {
   const story = (world: World): LabEvent[] => [
     ...send(world, 'pod/default/client', 'pod/default/far').events,

@@ -1,9 +1,9 @@
 import type { Ipv4 } from '../../protocol/address.ts';
 import type { Direction, SocketView } from '../../protocol/event.ts';
-import { ICMP_UNREACHABLE, type IcmpMessage, type Ipv4Packet, type UdpDatagram, UNREACH_PORT } from '../../protocol/packet.ts';
+import { ICMP_UNREACHABLE, type IcmpMessage, type Ipv4Packet, ipv4Length, type UdpDatagram, UNREACH_PORT } from '../../protocol/packet.ts';
 import { sendIcmpError } from '../ip/icmp.ts';
 import type { Netns, Transport } from '../ip/netns.ts';
-import { localOut, routeOutput } from '../ip/output.ts';
+import { localOut, pathMtu, routeOutput } from '../ip/output.ts';
 import type { Skb } from '../link/skb.ts';
 import { type Bound, endpointText, ephemeralPort, errorOfUnreachable, noteSocket, PortTable, type SocketError } from './demux.ts';
 
@@ -66,25 +66,27 @@ export class UdpLayer implements Transport {
     data: string,
     to: { address: Ipv4; port: number; from?: Ipv4 },
     origin: { flow: number; direction: Direction; cause: number },
-    options: { ttl?: number | undefined; dontFragment?: boolean } = {},
+    options: { ttl?: number | undefined } = {},
   ): SocketError | undefined {
     const chosen = routeOutput(this.netns, to.address);
     if ('error' in chosen) return chosen.error;
     const src = to.from ?? (socket.address === 0 ? chosen.source : socket.address);
-    // Path MTU discovery is on by default (net.ipv4.ip_no_pmtu_disc 0), so datagrams carry don't-fragment while they fit.
-    const packet: Ipv4Packet = {
+    const whole: Ipv4Packet = {
       type: 'ipv4',
       src,
       dst: to.address,
       ttl: options.ttl ?? this.netns.sysctls.defaultTtl,
       id: this.netns.nextIpId(),
-      dontFragment: options.dontFragment ?? true,
+      dontFragment: false,
       moreFragments: false,
       fragmentOffset: 0,
       tos: 0,
       payload: { type: 'udp', srcPort: socket.port, dstPort: to.port, data },
     };
-    return localOut(this.netns, packet, origin);
+    // Path MTU discovery is on by default (net.ipv4.ip_no_pmtu_disc 0): datagrams carry don't-fragment while they fit, and
+    // are cut when they do not (net/ipv4/ip_output.c, __ip_make_skb).
+    const fits = ipv4Length(whole) <= pathMtu(this.netns, chosen.route, to.address);
+    return localOut(this.netns, { ...whole, dontFragment: fits }, origin);
   }
 
   close(socket: UdpSocket, cause: number): void {
