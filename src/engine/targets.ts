@@ -39,6 +39,8 @@ export function resolveRef(network: ClusterNetwork, ref: string): Result<string,
 
 /** The address, port and path that a target means: `host:port`, an address, a URL, or a REF or `svc/NS/NAME` with an optional port. */
 export function resolveTarget(network: ClusterNetwork, text: string, protocol: ProbeProtocol): Result<Target, string> {
+  const v6 = ipv6In(text);
+  if (v6 !== undefined) return err(`${v6} is an IPv6 address, which is not modelled yet`);
   const url = /^(https?):\/\/([^/:]+)(?::(\d+))?(\/.*)?$/.exec(text);
   if (url) {
     const host = url[2] as string;
@@ -92,11 +94,16 @@ function servicePort(service: ServiceView, protocol: ProbeProtocol): number | un
   return service.ports.find((port) => port.protocol === wanted)?.port;
 }
 
+/** An address of IPv6 with or without brackets, a port, a URL around it. */
+function ipv6In(text: string): string | undefined {
+  const host = /^(?:https?:\/\/)?\[([^\]]*)\]/.exec(text)?.[1] ?? text;
+  return parseIpv6(host) === undefined ? undefined : host;
+}
+
 function addressOf(network: ClusterNetwork, host: string): Result<Ipv4, string> {
   if (host === 'localhost') return ok(0x7f000001 as Ipv4);
   const literal = parseIpv4(host);
   if (literal !== undefined) return ok(literal);
-  if (parseIpv6(host) !== undefined) return err(`${host} is an IPv6 address, which is not modelled yet`);
   if (host === 'external' || host === CLIENT) return ok(network.plan.underlay.outsideClient);
   if (!host.includes('/'))
     return err(
