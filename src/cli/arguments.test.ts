@@ -20,6 +20,7 @@ describe('the command line', () => {
     expect(() => parse()).toThrow('a command is missing');
     expect(() => parse('tarce')).toThrow('there is no command "tarce"');
     expect(() => parse('trace', '--frm', 'x')).toThrow('"--frm" is not understood');
+    expect(() => parseArguments(['ask', 'a', 'b'], { ask: { OPERAND: 'operand' } })).toThrow('"b" is not understood; options: none');
     expect(() => parse('trace', '--from')).toThrow('--from needs a value');
     expect(() => parse('trace', '--from', '--json')).toThrow('--from needs a value');
     expect(() => parse('trace', '--from', 'a', '--from', 'b')).toThrow('given twice');

@@ -30,10 +30,12 @@ export function parseArguments(argv: readonly string[], specs: Readonly<Record<s
     }
     if (!kind || kind === 'operand')
       throw new UsageError(
-        `${command}: ${JSON.stringify(word)} is not understood; options: ${Object.keys(spec)
-          .filter((o) => o !== 'OPERAND')
-          .map((o) => `--${o}`)
-          .join(', ')}`,
+        `${command}: ${JSON.stringify(word)} is not understood; options: ${
+          Object.keys(spec)
+            .filter((o) => o !== 'OPERAND')
+            .map((o) => `--${o}`)
+            .join(', ') || 'none'
+        }`,
       );
     const values = options.get(name) ?? [];
     if (kind === 'value' && values.length > 0) throw new UsageError(`${command}: --${name} is given twice`);

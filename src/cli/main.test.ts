@@ -86,7 +86,11 @@ describe('hoplab rules', () => {
   });
 
   it('as ipvsadm in another mode: there are none', async () => {
-    expect(await rules('--mode', 'iptables', '--as', 'ipvsadm')).toMatchObject({ code: 0, out: expect.stringMatching(/^\s*$/) });
+    expect(await rules('--mode', 'iptables', '--as', 'ipvsadm')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^\s*$/),
+      err: 'note: in mode iptables nothing is there for ipvsadm to print\n',
+    });
   });
 
   it('names what it takes when it is asked for something else', async () => {
@@ -125,6 +129,27 @@ describe('hoplab rules-trace', () => {
     const dump = file('bad', `${ADDRESSES}${ROUTES}-A -t web:http -s rr\n`);
     const { err, code } = await hoplab('rules-trace', '--dump', dump, ...packet);
     expect([code, err]).toEqual([2, expect.stringMatching(/^rules-trace: .*bad: line 7: ipvsadm: illegal virtual server address/)]);
+  });
+
+  it('tells which of several files it is, and counts its lines', async () => {
+    const dump = file('bad2', '\n-A -t web:http -s rr\n');
+    for (const address of [ADDRESSES, ADDRESSES.trimEnd()]) {
+      const { err } = await hoplab('rules-trace', '--dump', file('ok', address), dump, ...packet);
+      expect(err).toMatch(/^rules-trace: .*\/bad2: line 2: ipvsadm: illegal virtual server address/);
+    }
+  });
+
+  it.each(['10.0.0.2:', '10.0.0.2:1e2', '10.0.0.2:0x50', '10.0.0.2: 80', '10.0.0.2:0', '10.0.0.2:65536'])(
+    'refuses to go to %s',
+    async (to) => {
+      const { err, code } = await hoplab('rules-trace', '--dump', file('ok', ADDRESSES), '--from', '10.0.0.1', '--to', to);
+      expect([code, err]).toEqual([2, expect.stringContaining('--to: expected a port from 1 to 65535')]);
+    },
+  );
+
+  it('quotes an address of IPv6 whole', async () => {
+    const { err, code } = await hoplab('rules-trace', '--dump', file('ok', ADDRESSES), '--from', '10.0.0.1', '--to', 'fd00::1');
+    expect([code, err]).toEqual([2, expect.stringContaining('expected an IPv4 address, got "fd00::1"')]);
   });
 
   it('asks for what is missing', async () => {

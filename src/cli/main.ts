@@ -222,25 +222,23 @@ function rulesTrace(args: Arguments): void {
     throw new UsageError(
       'rules-trace: --dump is missing: files with what iptables-save, nft list ruleset, ip addr, ip route, ipset save, ipvsadm -Sn printed',
     );
-  const dumps = files.map((file) => readText(file)).join('\n');
-  const to = required(args, 'to');
-  const colon = to.lastIndexOf(':');
-  const protocol = oneOf(args, 'proto', ['tcp', 'udp', 'icmp'] as const) ?? (colon < 0 ? 'icmp' : 'tcp');
+  const texts = files.map((file) => readText(file));
+  const dumps = texts.join('\n');
+  const { host, port } = addressAndPort(required(args, 'to'));
+  const protocol = oneOf(args, 'proto', ['tcp', 'udp', 'icmp'] as const) ?? (port === undefined ? 'icmp' : 'tcp');
   const answer = traceRules({
     dumps,
     packet: {
       protocol,
       source: required(args, 'from'),
-      destination: colon < 0 ? to : to.slice(0, colon),
-      destinationPort: colon < 0 ? undefined : Number(to.slice(colon + 1)),
+      destination: host,
+      destinationPort: port,
       sourcePort: wholeNumber(args, 'source-port', 1, 65_535),
       inDevice: optional(args, 'in'),
     },
   });
   if (!answer.ok) {
-    const [first, ...more] = answer.problems.map(
-      ({ line, message }) => `${files.length === 1 ? `${files[0]}: ` : ''}${line === undefined ? '' : `line ${line}: `}${message}`,
-    );
+    const [first, ...more] = answer.problems.map(({ line, message }) => `${placeInDumps(files, texts, line)}${message}`);
     throw new UsageError([`rules-trace: ${first}`, ...more].join('\n'));
   }
   for (const text of answer.notes) note(`note: ${text}`);
@@ -254,6 +252,28 @@ function rulesTrace(args: Arguments): void {
     if (step.event === 'rule') out(`${' '.repeat(16)}${step.rule}`);
   }
   out(answer.verdict);
+}
+
+/** `ADDRESS` or `ADDRESS:PORT`; an address of IPv6 is left whole, for the reason why it cannot be. */
+function addressAndPort(to: string): { readonly host: string; readonly port: number | undefined } {
+  const colon = to.indexOf(':');
+  if (colon < 0 || to.indexOf(':', colon + 1) >= 0) return { host: to, port: undefined };
+  const text = to.slice(colon + 1);
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535 || Number(text) < 1)
+    throw new UsageError(`rules-trace: --to: expected a port from 1 to 65535 after the colon, got ${JSON.stringify(text)}`);
+  return { host: to.slice(0, colon), port: Number(text) };
+}
+
+/** `FILE: line N: `; lines are counted through all files, which were joined with a line break. */
+function placeInDumps(files: readonly string[], texts: readonly string[], line: number | undefined): string {
+  if (line === undefined) return files.length === 1 ? `${files[0]}: ` : '';
+  let before = 0;
+  for (const [i, text] of texts.entries()) {
+    const lines = text.split('\n').length;
+    if (line <= before + lines) return `${files[i]}: line ${line - before}: `;
+    before += lines;
+  }
+  return `line ${line}: `;
 }
 
 function linuxLab(args: Arguments): void {

@@ -15,6 +15,7 @@ export function rulesText(args: Arguments): string {
   const text = netns === undefined ? undefined : world.rulesText(netns, as);
   if (text === undefined)
     throw new UsageError(`rules: --node: there is no node ${JSON.stringify(node)}; nodes: ${world.nodeNames().slice(0, 8).join(', ')}`);
+  if (text === '') process.stderr.write(`note: in mode ${world.proxyMode} nothing is there for ${as} to print\n`);
   return text;
 }
 
