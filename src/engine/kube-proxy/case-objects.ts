@@ -1,6 +1,7 @@
 import { type Endpoint, type EndpointSlice, SERVICE_NAME_LABEL } from '../k8s/endpoint-slice.ts';
 import type { ObjectMeta } from '../k8s/metadata.ts';
 import type { Service, ServicePort, ServiceSpec } from '../k8s/service.ts';
+import { familyOf, parseIpSloppy } from './addresses.ts';
 import type { JsonReader } from './json-reader.ts';
 
 /* Services and EndpointSlices out of JSON: the fields that kube-proxy reads are checked, all others are left out. */
@@ -89,12 +90,16 @@ const readPort = (entry: JsonReader): ServicePort => ({
 });
 
 function readEndpointSlice(object: JsonReader): EndpointSlice {
+  const addressType = object.at('addressType').oneOf('IPv4', 'IPv6', 'FQDN');
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: readMetadata(object.at('metadata')),
-    addressType: object.at('addressType').oneOf('IPv4', 'IPv6', 'FQDN'),
-    endpoints: object.at('endpoints').items().map(readEndpoint),
+    addressType,
+    endpoints: object
+      .at('endpoints')
+      .items()
+      .map((endpoint) => readEndpoint(endpoint, addressType)),
     ports: object
       .at('ports')
       .items()
@@ -106,12 +111,24 @@ function readEndpointSlice(object: JsonReader): EndpointSlice {
   };
 }
 
-function readEndpoint(endpoint: JsonReader): Endpoint {
+/** The API server sees to it that addresses are of the slice's addressType. */
+function readAddress(reader: JsonReader, addressType: EndpointSlice['addressType']): string {
+  const text = reader.text();
+  const address = addressType === 'FQDN' ? undefined : parseIpSloppy(text);
+  return addressType === 'FQDN' || (address !== undefined && familyOf(address) === addressType)
+    ? text
+    : reader.fail(`an address of the addressType ${addressType}`);
+}
+
+function readEndpoint(endpoint: JsonReader, addressType: EndpointSlice['addressType']): Endpoint {
   const conditions = endpoint.at('conditions');
   const flag = (name: string): boolean | undefined => conditions.at(name).optional((reader) => reader.boolean());
   const names = (reader: JsonReader): { name: string }[] => reader.items().map((entry) => ({ name: entry.at('name').text() }));
   return {
-    addresses: endpoint.at('addresses').texts(),
+    addresses: endpoint
+      .at('addresses')
+      .items()
+      .map((address) => readAddress(address, addressType)),
     conditions: { ready: flag('ready'), serving: flag('serving'), terminating: flag('terminating') },
     nodeName: endpoint.at('nodeName').optional(text),
     zone: endpoint.at('zone').optional(text),

@@ -67,6 +67,10 @@ describe('cases', () => {
     expect(errorOf([changed({ objects: [service] })])).toBe(
       `${place}.objects[0].spec.ports[0].port: expected a whole number from 1 to 65535, got 70000`,
     );
+    const slice = { kind: 'EndpointSlice', metadata: { name: 'web' }, addressType: 'IPv6', endpoints: [{ addresses: ['10.0.0.1'] }] };
+    expect(errorOf([changed({ objects: [slice] })])).toBe(
+      `${place}.objects[0].endpoints[0].addresses[0]: expected an address of the addressType IPv6, got "10.0.0.1"`,
+    );
     expect(errorOf([previousOf('a', 'b')])).toBe('cases[0].previous: there is no case b');
     expect(errorOf([previousOf('a', 'b'), previousOf('b', 'a')])).toBe('cases[1].previous: the cases follow each other in a circle');
     expect(errorOf([base, base])).toBe(`cases[1]: there are two cases ${base.id}`);
