@@ -343,9 +343,12 @@ describe('a target', () => {
     return answer.accepted ? undefined : answer.reason;
   };
 
-  it.each(['fd00::1', '[fd00::1]:80', '[fd00::1]', 'http://[fd00::1]/', 'https://[fd00::1]:443/x'])('%s is of IPv6, which is said', (to) => {
-    expect(reasonFor(to)).toBe('to: fd00::1 is an IPv6 address, which is not modelled yet');
-  });
+  it.each(['fd00::1', '[fd00::1]:80', '[fd00::1]', 'http://[fd00::1]/', 'https://[fd00::1]:443/x'])(
+    '%s is of IPv6, which is said',
+    (to) => {
+      expect(reasonFor(to)).toBe('to: fd00::1 is an IPv6 address, which is not modelled yet');
+    },
+  );
 
   it.each(['[x]:80', 'web:80', 'http://web/'])('%s is a name, which is said', (to) => {
     expect(reasonFor(to)).toMatch(/is a name, and DNS is not modelled yet/);
