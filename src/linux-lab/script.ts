@@ -87,7 +87,7 @@ hold() {
   printf '%s\\t%s\\n' "$1" "\${PID[$1]}" >>"$STATE/namespaces"
 }
 in_ns() { nsenter --net="/proc/\${PID[$1]}/ns/net" "\${@:2}"; }
-ours() { [[ "$(tr '\\0' ' ' <"/proc/$1/cmdline" 2>/dev/null)" == "$NAME $2 "* ]]; }
+ours() { [[ "$({ tr '\\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null)" == "$NAME $2 "* ]]; }
 
 load() {
   [[ -f "$STATE/namespaces" ]] || return 0
@@ -99,6 +99,9 @@ check() {
   for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null || missing+=("$tool"); done
   ((\${#missing[@]} == 0)) || die "missing: \${missing[*]}. On Debian and Ubuntu: apt-get install iproute2 util-linux python3 iptables nftables ipset ipvsadm"
   unshare --net true 2>/dev/null || die "this needs root, or the network namespace of your own that 'unshare -Urn bash' gives"
+  # On a node the kubelet's preflight asks for it: frames that stay on the bridge pass the rules, too.
+  modprobe -q br_netfilter 2>/dev/null || true
+  [[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]] || say "this kernel has no br_netfilter loaded (as root: modprobe br_netfilter): Services whose endpoint is on the client's own node will not answer"
   kernel_has_ipvs || die "this kernel has no ip_vs, which kube-proxy's IPVS mode needs. As root: modprobe ip_vs; or choose another mode"
 }`;
 }

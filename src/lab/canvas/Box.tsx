@@ -1,6 +1,7 @@
 import type { Node, NodeProps } from '@xyflow/react';
 import { memo } from 'react';
 import { formatCidr, formatIp } from '../../protocol/address.ts';
+import { modeName } from '../shell/mode-name.ts';
 import { proxyModeAt, useLab } from '../stores/lab-store.ts';
 import type { Cable, SceneBox } from './scene.ts';
 import { useWatched } from './watched.ts';
@@ -117,7 +118,8 @@ function Inside({ box }: { readonly box: SceneBox }) {
 
 /** Which kube-proxy's rules these are, as at the playhead. */
 function Mode({ netns }: { readonly netns: string }) {
-  return <span data-testid="proxy-mode-at">{useLab((s) => proxyModeAt(s, netns))}</span>;
+  const mode = useLab((s) => proxyModeAt(s, netns));
+  return <span data-testid="proxy-mode-at">{mode && modeName(mode)}</span>;
 }
 
 export const Cables = memo(function Cables({ data: { cables } }: NodeProps<CablesNode>) {

@@ -3,6 +3,7 @@ import { natText, verdictText } from '../../explain/rule-sentence.ts';
 import { formatCidr, formatIp, formatMac } from '../../protocol/address.ts';
 import type { LabEvent } from '../../protocol/event.ts';
 import { ipvsLabel } from '../netfilter/ipvs-step.ts';
+import { modeName } from '../shell/mode-name.ts';
 import type { Motions } from './motions.ts';
 import { litSpotOfEvent, netnsOfPlace, type Place, place, spotOfPlace } from './place.ts';
 import type { Rect, Scene } from './scene.ts';
@@ -176,7 +177,7 @@ export function litText(event: LabEvent): string {
     case 'chain':
       return `${event.data.table} ${event.data.chain}: ${verdictText(event.data)}`;
     case 'proxySynced':
-      return `rules written, ${event.data.mode} mode`;
+      return `rules written, ${modeName(event.data.mode)} mode`;
     case 'hook':
       return event.data.bridged ? 'switched, seen by br_netfilter' : '';
     default:

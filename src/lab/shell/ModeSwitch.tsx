@@ -24,7 +24,9 @@ export function ModeSwitch() {
           aria-disabled={!idle || undefined}
           title={refused[value] ?? `kube-proxy in ${modeName(value)} mode`}
           data-testid={`mode-${value}`}
-          onClick={() => {
+          onClick={({ detail, currentTarget }) => {
+            // Whoever used the mouse wants the space bar to send next, not to press this again.
+            if (detail > 0) currentTarget.blur();
             if (idle && mode !== value) void choose(value);
           }}
         >
