@@ -1,12 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type ClusterPlan, World } from '../src/engine/index.ts';
+import { type ClusterPlan, proxyCost, World } from '../src/engine/index.ts';
 import { loadObjects } from '../src/scenario/load-cluster.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
+const MODES = ['iptables', 'nftables', 'ipvs'] as const;
 const ENDPOINTS = 10;
 const PODS_PER_NODE = 50;
 
@@ -54,7 +55,7 @@ function slice(s: number, first = 0): unknown {
 const podIp = (i: number): string => `10.244.${i % 2}.${2 + Math.floor(i / 2)}`;
 const clusterIp = (s: number): string => `10.${100 + (s >> 16)}.${(s >> 8) & 255}.${s & 255}`;
 
-function planOf(services: number, mode: 'iptables' | 'nftables'): ClusterPlan {
+function planOf(services: number, mode: (typeof MODES)[number]): ClusterPlan {
   const plan = loadObjects(cluster(services));
   if (!plan.ok) throw new Error(plan.error[0]?.message);
   return { ...plan.value, proxy: { ...plan.value.proxy, mode } };
@@ -93,7 +94,7 @@ function connectRatio(large: World, small: World, services: number): number {
 
 export default async function bench() {
   const rows = [];
-  for (const mode of ['iptables', 'nftables'] as const) {
+  for (const mode of MODES) {
     const services = 10_000;
     const plan = planOf(services, mode);
     collectGarbage();
@@ -128,5 +129,8 @@ export default async function bench() {
       { label: `${mode}: and of 10`, value: connect(small, 10), unit: '' },
     );
   }
+  const start = performance.now();
+  for (const services of [10, 100, 1_000, 5_000, 10_000, 30_000]) for (const mode of MODES) proxyCost(mode, services);
+  rows.push({ label: 'all 18 points of the chart of costs', value: Math.round(performance.now() - start), unit: 'ms', target: '< 5000' });
   return { name: 'services', rows };
 }

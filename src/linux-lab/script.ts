@@ -353,16 +353,21 @@ understand() {
 # is the first again.
 forget() {
   need_up
-  local one
+  local one round
   for one in "\${!PID[@]}"; do
-    if [[ "$one" == pod/* ]]; then in_ns "$one" ip neigh flush all nud all 2>/dev/null || true; continue; fi
-    in_ns "$one" bash -c 'ip neigh flush all nud all
-      for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done
-      [[ "$0" == node/* ]] || exit
-      for list in /proc/net/xt_recent/*; do [[ ! -w "$list" ]] || echo / >"$list"; done
+    [[ "$one" == node/* ]] || continue
+    in_ns "$one" bash -c 'for list in /proc/net/xt_recent/*; do [[ ! -w "$list" ]] || echo / >"$list"; done
       iptables -t nat -Z
       nft list sets 2>/dev/null | awk "/^table/ {table = \\$2 \\" \\" \\$3} /set affinity-/ {print \\"flush set \\" table \\" \\" \\$2}" | nft -f -
-      conntrack -F' "$one" >/dev/null 2>&1 || true
+      conntrack -F' >/dev/null 2>&1 || true
+  done
+  # Twice, since a machine that remembers may just now have asked one that had forgotten.
+  for round in 1 2; do
+    for one in "\${!PID[@]}"; do
+      if [[ "$one" == pod/* ]]; then in_ns "$one" ip neigh flush all nud all 2>/dev/null || true; continue; fi
+      in_ns "$one" bash -c 'ip neigh flush all nud all
+        for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done' >/dev/null 2>&1 || true
+    done
   done
   forget_turns
 }
@@ -374,7 +379,7 @@ tables() {
   for one in "\${!PID[@]}"; do
     [[ "$one" == node/* ]] || continue
     printf '== %s\\n' "$one"
-    in_ns "$one" bash -c 'conntrack -L 2>/dev/null; echo --; iptables-save -c -t nat 2>/dev/null; echo --; [[ ! -s /proc/net/ip_vs ]] || ipvsadm -Lnc'
+    in_ns "$one" bash -c 'conntrack -L 2>/dev/null; echo --; iptables-save -c -t nat 2>/dev/null; echo --; [[ ! -e /proc/net/ip_vs ]] || ipvsadm -Lnc'
   done
 }
 
