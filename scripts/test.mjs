@@ -16,6 +16,10 @@ import { ensureVirtualMachine } from './virtual-machine.mjs';
 /** Of this run alone: two may go on in one folder. */
 const REPORTS = join(root, 'node_modules/.cache/hoplab', `reports-${process.pid}`);
 
+const KERNEL_TESTS = '**/*.kernel.test.ts';
+/** Of the random scenarios `npm run test:kernel` compares more. */
+const SEEDS = /** @type {[number, number]} */ ([1, 40]);
+
 /** @type {Stage[]} */
 const STAGES = [
   {
@@ -89,8 +93,6 @@ async function all(/** @type {string[][]} */ ...commands) {
   return { count: { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 }, output };
 }
 
-const KERNEL_TESTS = '**/*.kernel.test.ts';
-
 function unitTests() {
   return vitest('unit.json', ['--exclude', KERNEL_TESTS]);
 }
@@ -101,9 +103,6 @@ async function kernelTests() {
   if (missing !== undefined) return { count: { passed: 0, failed: 0, skipped: 1 }, output: missing };
   return await vitest('kernel.json', ['kernel.test', '--testTimeout=120000', '--fileParallelism=false']);
 }
-
-/** Of the random scenarios `npm run test:kernel` compares more. */
-const SEEDS = /** @type {[number, number]} */ ([1, 40]);
 
 async function comparison() {
   const missing = ensureKernelTools() ?? ensureVirtualMachine();
