@@ -34,6 +34,9 @@ export function linuxLabScript(input: LinuxLabInput): string {
     'nsenter',
     'unshare',
     'python3',
+    'sysctl',
+    'pgrep',
+    'awk',
     ...(uses('iptables') ? ['iptables-restore', 'iptables-save'] : []),
     ...(uses('nftables') ? ['nft'] : []),
     ...(uses('sets') ? ['ipset'] : []),
@@ -97,7 +100,7 @@ load() {
 check() {
   local missing=() tool
   for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-  ((\${#missing[@]} == 0)) || die "missing: \${missing[*]}. On Debian and Ubuntu: apt-get install iproute2 util-linux python3 iptables nftables ipset ipvsadm"
+  ((\${#missing[@]} == 0)) || die "missing: \${missing[*]}. On Debian and Ubuntu: apt-get install iproute2 procps python3 iptables nftables ipset ipvsadm conntrack kmod"
   unshare --net true 2>/dev/null || die "this needs root, or the network namespace of your own that 'unshare -Urn bash' gives"
   # On a node the kubelet's preflight asks for it: frames that stay on the bridge pass the rules, too.
   modprobe -q br_netfilter 2>/dev/null || true
