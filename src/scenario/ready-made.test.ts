@@ -33,6 +33,7 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
   'external-traffic-policy-local.yaml': ['web 10.96.0.20 NodePort 10.244.1.2:80'],
   'hairpin.yaml': ['web 10.96.0.20 ClusterIP 10.244.1.2:80'],
   'internal-traffic-policy-local.yaml': ['web 10.96.0.20 ClusterIP 10.244.1.3:80'],
+  'ipvs.yaml': ['web 10.96.0.20 ClusterIP 10.244.1.3:80 10.244.2.2:80'],
   'loadbalancer-source-ranges.yaml': [
     'open 10.96.0.20 LoadBalancer 10.244.1.2:80 10.244.2.2:80',
     'closed 10.96.0.21 LoadBalancer 10.244.1.2:80 10.244.2.2:80',

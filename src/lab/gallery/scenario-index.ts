@@ -15,6 +15,12 @@ export const READY_MADE: readonly ReadyMade[] = [
     shows: 'Through a ClusterIP to the other node: DNAT on the way, undone on the way back.',
   },
   {
+    name: 'ipvs',
+    title: "IPVS has the Service's address on the node itself",
+    shows:
+      "kube-proxy in IPVS mode: the Service's address is on kube-ipvs0, so the packet comes up to INPUT, where the kernel's load balancer takes it. Servers take turns.",
+  },
+  {
     name: 'same-node-endpoint',
     title: 'A Service whose endpoint is on the same node',
     shows:
