@@ -98,7 +98,6 @@ mkdir -p /new/dev/pts
 ln -s /proc/self/fd /new/dev/fd
 mount -t devpts devpts /new/dev/pts
 mount -t tmpfs tmpfs /new/run
-mount -t tmpfs tmpfs /new/tmp
 mkdir /new/run/job
 mount -t 9p -o "$options" job /new/run/job
 read -r modules </new/run/job/modules

@@ -74,7 +74,10 @@ export function planScenario(scenario: ComparedScenario): PlannedScenario {
         const own = printed.slice(at, at + commands.length);
         at += commands.length;
         const broken = own.findIndex(({ code }) => code !== 0);
-        if (own.length < commands.length) return { probe: name, difference: '  the machine did not get that far' };
+        if (own.length < commands.length) {
+          const { code, said } = printed.at(-1) ?? { code: 0, said: '' };
+          return { probe: name, difference: `  the machine did not get that far${code === 0 ? '' : `: ${said.trim()}`}` };
+        }
         if (broken >= 0) return { probe: name, difference: `  ${commands[broken]?.join(' ')}: ${own[broken]?.said}` };
         return { probe: name, difference: judge(own) };
       });
