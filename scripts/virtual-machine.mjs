@@ -3,6 +3,7 @@
 // same paths; what it writes is thrown away, but for one folder. Needs Debian or a relative of it, and root.
 
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { installDebianPackages } from './debian.mjs';
@@ -10,7 +11,6 @@ import { root } from './packages.mjs';
 
 const CACHE = join(root, 'node_modules/.cache/hoplab/virtual-machine');
 const VERSION = join(CACHE, 'version');
-const INITRAMFS = join(CACHE, 'initramfs');
 const LIMIT_S = 1_500;
 
 /** Program, and the package that brings it: the emulator, and what is used inside. */
@@ -26,6 +26,40 @@ const TOOLS = {
   ipvsadm: 'ipvsadm',
   conntrack: 'conntrack',
 };
+
+/** Mounts this machine's files with a layer over them that takes what is written, and runs the job there. */
+const INIT = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev /lower /upper /new
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+while read -r module; do insmod "/modules/$module"; done </modules/order
+options=trans=virtio,version=9p2000.L,msize=512000
+mount -t 9p -o "$options,ro,cache=loose" files /lower
+mount -t tmpfs tmpfs /upper
+mkdir /upper/changes /upper/work
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work overlay /new
+for d in proc sys dev; do mount --move /$d /new/$d; done
+mkdir -p /new/dev/pts
+ln -s /proc/self/fd /new/dev/fd
+mount -t devpts devpts /new/dev/pts
+mount -t tmpfs tmpfs /new/run
+mkdir /new/run/job
+mount -t 9p -o "$options" job /new/run/job
+read -r modules </new/run/job/modules
+mkdir -p "/new/usr/lib/modules/$(uname -r)"
+mount --bind "/new$modules" "/new/usr/lib/modules/$(uname -r)"
+exec switch_root /new /bin/sh -c 'export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+ip link set lo up
+sh /run/job/run.sh >/run/job/log 2>&1
+echo $? >/run/job/status
+sync
+echo o >/proc/sysrq-trigger
+while :; do sleep 1; done'
+`;
+/** Another init is another file, so that none that is out of date is used. */
+const INITRAMFS = join(CACHE, `initramfs-${createHash('sha256').update(INIT).digest('hex').slice(0, 12)}`);
 
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
@@ -79,38 +113,6 @@ function unpackKernel() {
   writeFileSync(VERSION, version);
   return undefined;
 }
-
-/** Mounts this machine's files with a layer over them that takes what is written, and runs the job there. */
-const INIT = `#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mkdir -p /proc /sys /dev /lower /upper /new
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-while read -r module; do insmod "/modules/$module"; done </modules/order
-options=trans=virtio,version=9p2000.L,msize=512000
-mount -t 9p -o "$options,ro,cache=loose" files /lower
-mount -t tmpfs tmpfs /upper
-mkdir /upper/changes /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work overlay /new
-for d in proc sys dev; do mount --move /$d /new/$d; done
-mkdir -p /new/dev/pts
-ln -s /proc/self/fd /new/dev/fd
-mount -t devpts devpts /new/dev/pts
-mount -t tmpfs tmpfs /new/run
-mkdir /new/run/job
-mount -t 9p -o "$options" job /new/run/job
-read -r modules </new/run/job/modules
-mkdir -p "/new/usr/lib/modules/$(uname -r)"
-mount --bind "/new$modules" "/new/usr/lib/modules/$(uname -r)"
-exec switch_root /new /bin/sh -c 'export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-ip link set lo up
-sh /run/job/run.sh >/run/job/log 2>&1
-echo $? >/run/job/status
-sync
-echo o >/proc/sysrq-trigger
-while :; do sleep 1; done'
-`;
 
 function makeInitramfs() {
   const version = readFileSync(VERSION, 'utf8');
