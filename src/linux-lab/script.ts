@@ -75,6 +75,7 @@ function header({ topology }: LinuxLabInput, name: string, tools: readonly strin
 set -euo pipefail
 
 NAME=${name}
+MODE=${topology.proxyMode}
 STATE="\${TMPDIR:-/tmp}/$NAME-$(id -u)"
 PATH="$PATH:/usr/sbin:/sbin"
 declare -A PID=()
@@ -352,26 +353,25 @@ understand() {
   [[ "$protocol" == icmp || "\${port:-0}" =~ ^[1-9][0-9]*$ ]] || die "$to needs a port, as in $to:80"
 }
 
+FORGET_LINKS='ip neigh flush all nud all
+      for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done'
+
 # Neighbours, learned stations, tracked connections, session affinity, turns and counters are forgotten: the next probe
 # is the first again.
 forget() {
   need_up
-  local one round
+  local one
   for one in "\${!PID[@]}"; do
-    [[ "$one" == node/* ]] || continue
-    in_ns "$one" bash -c 'for list in /proc/net/xt_recent/*; do [[ ! -w "$list" ]] || echo / >"$list"; done
+    if [[ "$one" == pod/* ]]; then in_ns "$one" ip neigh flush all nud all 2>/dev/null || true; continue; fi
+    in_ns "$one" bash -c "$FORGET_LINKS"'
+      [[ "$0" == node/* ]] || exit
+      for list in /proc/net/xt_recent/*; do [[ ! -w "$list" ]] || echo / >"$list"; done
       iptables -t nat -Z
-      nft list sets 2>/dev/null | awk "/^table/ {table = \\$2 \\" \\" \\$3} /set affinity-/ {print \\"flush set \\" table \\" \\" \\$2}" | nft -f -
-      conntrack -F' >/dev/null 2>&1 || true
+      [[ $1 != nftables ]] || nft list sets | awk "/^table/ {table = \\$2 \\" \\" \\$3} /set affinity-/ {print \\"flush set \\" table \\" \\" \\$2}" | nft -f -
+      conntrack -F' "$one" "$MODE" >/dev/null 2>&1 || true
   done
-  # Twice, since a machine that remembers may just now have asked one that had forgotten.
-  for round in 1 2; do
-    for one in "\${!PID[@]}"; do
-      if [[ "$one" == pod/* ]]; then in_ns "$one" ip neigh flush all nud all 2>/dev/null || true; continue; fi
-      in_ns "$one" bash -c 'ip neigh flush all nud all
-        for b in $(ip -o link show type bridge | cut -d: -f2); do bridge fdb flush dev "$b" dynamic; done' >/dev/null 2>&1 || true
-    done
-  done
+  # Once more, since a machine that still remembered may just now have asked one that had forgotten.
+  for one in "\${!PID[@]}"; do [[ "$one" == pod/* ]] || in_ns "$one" bash -c "$FORGET_LINKS" >/dev/null 2>&1 || true; done
   forget_turns
 }
 
