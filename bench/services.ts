@@ -130,7 +130,7 @@ export default async function bench() {
     );
   }
   const start = performance.now();
-  for (const services of [10, 100, 1_000, 5_000, 10_000, 30_000]) for (const mode of MODES) proxyCost(mode, services);
+  for (const mode of MODES) for (const services of [10, 100, 1_000, 5_000, 10_000, 30_000]) proxyCost(mode, services);
   rows.push({ label: 'all 18 points of the chart of costs', value: Math.round(performance.now() - start), unit: 'ms', target: '< 5000' });
   return { name: 'services', rows };
 }

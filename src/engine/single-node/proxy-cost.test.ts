@@ -18,6 +18,13 @@ describe('the cost of a connection among many Services', () => {
     }
   });
 
+  it('is the same whether or not fewer Services were asked about before', () => {
+    for (const mode of ['iptables', 'nftables', 'ipvs'] as const) {
+      const grown = [10, 300, 700].map((services) => proxyCost(mode, services));
+      expect([700, 300, 10].map((services) => proxyCost(mode, services)).reverse()).toEqual(grown);
+    }
+  });
+
   it('is smaller for later packets in every mode', () => {
     for (const mode of ['iptables', 'nftables', 'ipvs'] as const) {
       const { firstPacket, laterPacket } = proxyCost(mode, 100);

@@ -4,16 +4,17 @@ import type { ProxyCost } from '../../protocol/engine.ts';
 import type { ProxyMode } from '../../protocol/event.ts';
 import type { EndpointSlice } from '../k8s/endpoint-slice.ts';
 import type { Service } from '../k8s/service.ts';
-import { IptablesProxier } from '../kube-proxy/iptables/proxier.ts';
+import { IptablesProxier, type IptablesSync } from '../kube-proxy/iptables/proxier.ts';
 import { IpvsProxier } from '../kube-proxy/ipvs/proxier.ts';
-import type { ProxyConfig, ProxyNode } from '../kube-proxy/model.ts';
+import type { ProxyChanges, ProxyConfig, ProxyNode } from '../kube-proxy/model.ts';
 import { NftablesProxier } from '../kube-proxy/nftables/proxier.ts';
 import type { BaseChain, WalkCost } from '../netfilter/evaluation.ts';
+import type { TablePatch } from '../netfilter/iptables/model.ts';
 import { IptablesTables } from '../netfilter/iptables/table.ts';
 import { NftRuleset } from '../netfilter/nftables/ruleset.ts';
 import { LoneHost, LonePacket } from './lone-packet.ts';
 
-/** As in the measurements that one compares with: two endpoints each would only make more chains that a packet never enters. */
+/** Of the Service that is asked; of the others more than one would only make chains that no packet here enters. */
 const ENDPOINTS = 2;
 const NODE: ProxyNode = { name: 'node', addresses: [ip('192.168.1.11')], primaryAddress: ip('192.168.1.11'), zone: undefined };
 const PODS: Cidr = { address: ip('10.244.0.0'), length: 16 };
@@ -36,77 +37,109 @@ function ip(text: string): Ipv4 {
   return address;
 }
 
+/** A node's rules, written as kube-proxy writes them. */
+interface Machine {
+  /** Where IPVS takes the packet: at INPUT it is given to a real server, and goes on through OUTPUT. */
+  readonly ipvs: boolean;
+  /** Writes what follows from changes; how many rules, elements and commands that were. */
+  apply(changes: ProxyChanges): number;
+  chains(): readonly BaseChain[];
+}
+
+const MACHINES: Readonly<Record<ProxyMode, () => Machine>> = { iptables, nftables, ipvs };
+
+/** Up to so many Services a machine is kept for the next question, which may be about more of them. */
+const KEPT_MAX = 10_000;
+let kept: { readonly mode: ProxyMode; readonly machine: Machine; readonly services: number } | undefined;
+
 /**
  * What a connection of a pod to a ClusterIP costs on its node among so many Services: the rules and lookups that Linux
  * evaluates for the first packet and for a later one. The Service is the one in the middle of the rules, so that a
  * linear search takes as long as it does on average. `changeWrites`: what kube-proxy rewrites when one Service gets
- * one endpoint more.
+ * one endpoint more. Asked for one mode with ever more Services, it goes on from what it has.
  */
 export function proxyCost(mode: ProxyMode, services: number): ProxyCost {
-  const objects = Array.from({ length: services }, (_, i) => serviceOf(i));
-  const slices = Array.from({ length: services }, (_, i) => sliceOf(i, ENDPOINTS));
+  const known = kept?.mode === mode && kept.services <= services ? kept : undefined;
+  kept = undefined;
+  const machine = known?.machine ?? MACHINES[mode]();
+  const first = known?.services ?? 0;
+  const added = Array.from({ length: services - first }, (_, i) => first + i);
+  machine.apply({ services: added.map(serviceOf), endpointSlices: added.map((i) => sliceOf(i, 1)) });
   const middle = services >> 1;
-  const changed = sliceOf(middle, ENDPOINTS + 1);
-  const machine = MACHINES[mode](objects, slices, changed);
+  machine.apply({ endpointSlices: [sliceOf(middle, ENDPOINTS)] });
+  const firstPacket = costOf(machine, clusterIp(middle), 'NEW');
+  const laterPacket = costOf(machine, clusterIp(middle), 'ESTABLISHED');
+  const changeWrites = machine.apply({ endpointSlices: [sliceOf(middle, ENDPOINTS + 1)] });
+  if (services <= KEPT_MAX) kept = { mode, machine, services };
+  return { mode, services, firstPacket, laterPacket, changeWrites };
+}
+
+const rulesIn = (patches: readonly TablePatch[]): number =>
+  patches.reduce((sum, { chains }) => sum + [...chains.values()].reduce((rules, chain) => rules + chain.length, 0), 0);
+
+function writeTables(
+  tables: IptablesTables,
+  { ensuredChains, jumpRules, patches }: Pick<IptablesSync, 'ensuredChains' | 'jumpRules' | 'patches'>,
+  first: boolean,
+): void {
+  if (first) for (const { table, chain } of ensuredChains) tables.patch({ table, chains: new Map([[chain, []]]), deleted: [] });
+  for (const patch of patches) tables.patch(patch);
+  if (first) for (const { table, chain, rule } of jumpRules) tables.insert(table, chain, 1, rule);
+}
+
+function iptables(): Machine {
+  const proxier = new IptablesProxier(NODE, CONFIG);
+  const tables = new IptablesTables('ip');
+  let syncs = 0;
   return {
-    mode,
-    services,
-    firstPacket: costOf(machine, clusterIp(middle), 'NEW'),
-    laterPacket: costOf(machine, clusterIp(middle), 'ESTABLISHED'),
-    changeWrites: machine.changeWrites,
+    ipvs: false,
+    apply(changes) {
+      proxier.update(changes);
+      const sync = proxier.sync(syncs);
+      writeTables(tables, sync, syncs++ === 0);
+      return rulesIn(sync.patches);
+    },
+    chains: () => tables.baseChains(),
   };
 }
 
-interface Machine {
-  readonly chains: readonly BaseChain[];
-  readonly changeWrites: number;
-  /** Where IPVS takes the packet: at INPUT it is given to a real server, and goes on through OUTPUT. */
-  readonly ipvs: boolean;
-}
-
-type Build = (services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice) => Machine;
-
-const MACHINES: Readonly<Record<ProxyMode, Build>> = { iptables, nftables, ipvs };
-
-function iptables(services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice): Machine {
-  const proxier = new IptablesProxier(NODE, CONFIG);
-  proxier.update({ services, endpointSlices });
-  const sync = proxier.sync(0);
-  const tables = new IptablesTables('ip');
-  for (const { table, chain } of sync.ensuredChains) tables.patch({ table, chains: new Map([[chain, []]]), deleted: [] });
-  for (const patch of sync.patches) tables.patch(patch);
-  for (const { table, chain, rule } of sync.jumpRules) tables.insert(table, chain, 1, rule);
-  proxier.update({ endpointSlices: [changed] });
-  const written = proxier.sync(1).patches;
-  const changeWrites = written.reduce((sum, { chains }) => sum + [...chains.values()].reduce((rules, chain) => rules + chain.length, 0), 0);
-  return { chains: tables.baseChains(), changeWrites, ipvs: false };
-}
-
-function nftables(services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice): Machine {
+function nftables(): Machine {
   const proxier = new NftablesProxier(NODE, CONFIG);
-  proxier.update({ services, endpointSlices });
   const ruleset = new NftRuleset();
-  ruleset.apply(proxier.sync(0), 0);
-  proxier.update({ endpointSlices: [changed] });
-  const changeWrites = proxier.sync(1).reduce((sum, { commands }) => sum + commands.length, 0);
-  return { chains: ruleset.baseChains(), changeWrites, ipvs: false };
+  let syncs = 0;
+  return {
+    ipvs: false,
+    apply(changes) {
+      proxier.update(changes);
+      const transactions = proxier.sync(syncs++);
+      ruleset.apply(transactions, 0);
+      return transactions.reduce((sum, { commands }) => sum + commands.length, 0);
+    },
+    chains: () => ruleset.baseChains(),
+  };
 }
 
-function ipvs(services: readonly Service[], endpointSlices: readonly EndpointSlice[], changed: EndpointSlice): Machine {
+function ipvs(): Machine {
   const proxier = new IpvsProxier(NODE, CONFIG);
-  proxier.update({ services, endpointSlices });
-  const sync = proxier.sync(0, () => 0);
   const tables = new IptablesTables('ip');
-  for (const { name, type, options } of sync.ensuredSets) tables.sets.create(name, type, options);
-  for (const { set, added } of sync.setChanges) for (const element of added) tables.sets.add(set, element);
-  for (const { table, chain } of sync.ensuredChains) tables.patch({ table, chains: new Map([[chain, []]]), deleted: [] });
-  for (const { table, chain, rule } of sync.jumpRules) tables.insert(table, chain, 1, rule);
-  for (const patch of sync.patches) tables.patch(patch);
-  proxier.update({ endpointSlices: [changed] });
-  const next = proxier.sync(1, () => 0);
-  const written = next.patches.reduce((sum, { chains }) => sum + [...chains.values()].reduce((rules, chain) => rules + chain.length, 0), 0);
-  const elements = next.setChanges.reduce((sum, { removed, added }) => sum + removed.length + added.length, 0);
-  return { chains: tables.baseChains(), changeWrites: next.commands.length + elements + written, ipvs: true };
+  let syncs = 0;
+  return {
+    ipvs: true,
+    apply(changes) {
+      proxier.update(changes);
+      const sync = proxier.sync(syncs, () => 0);
+      if (syncs === 0) for (const { name, type, options } of sync.ensuredSets) tables.sets.create(name, type, options);
+      let elements = 0;
+      for (const { set, removed, added } of sync.setChanges) {
+        for (const element of removed) tables.sets.delete(set, element);
+        for (const element of added) tables.sets.add(set, element);
+        elements += removed.length + added.length;
+      }
+      writeTables(tables, sync, syncs++ === 0);
+      return sync.commands.length + elements + rulesIn(sync.patches);
+    },
+    chains: () => tables.baseChains(),
+  };
 }
 
 /**
@@ -114,15 +147,14 @@ function ipvs(services: readonly Service[], endpointSlices: readonly EndpointSli
  * known connection asks no chain of type nat, and what IPVS sends on asks none at OUTPUT (ip_vs_nat_xmit: it is routed already).
  */
 function costOf({ chains, ipvs }: Machine, service: Ipv4, state: 'NEW' | 'ESTABLISHED'): WalkCost {
+  const base = chains();
   const packet = new LonePacket({ source: ip('10.244.1.2'), destination: service, protocol: 'TCP', port: 80 });
   const host = new LoneHost(new Set(ipvs ? [...NODE.addresses, service] : NODE.addresses), { chance: () => true, pick: () => 0 });
   const cost: WalkCost = { rules: 0, lookups: 0 };
   packet.conntrack = { ...packet.conntrack, state };
   const hooks = ipvs ? (['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'] as const) : (['PREROUTING', 'FORWARD', 'POSTROUTING'] as const);
   for (const hook of hooks) {
-    const asked = chains.filter(
-      (chain) => chain.hook === hook && !(chain.type === 'nat' && (state === 'ESTABLISHED' || hook === 'OUTPUT')),
-    );
+    const asked = base.filter((chain) => chain.hook === hook && !(chain.type === 'nat' && (state === 'ESTABLISHED' || hook === 'OUTPUT')));
     const own = ipvs && hook === 'INPUT' ? asked.filter(({ type }) => type !== 'nat') : asked;
     for (const chain of [...own].sort((a, b) => a.priority - b.priority)) {
       packet.hook = hook;

@@ -9,8 +9,8 @@ export const SIZES: readonly number[] = [10, 100, 1_000, 5_000, 10_000, 30_000];
 
 export const pointKey = (mode: ProxyMode, services: number): string => `${mode} ${services}`;
 
-/** Small clusters first: the chart is complete in its outline early. */
-export const POINTS: readonly (readonly [ProxyMode, number])[] = SIZES.flatMap((size) => MODES.map((mode) => [mode, size] as const));
+/** Mode by mode, since the engine makes the next cluster of a mode out of the one before. */
+export const POINTS: readonly (readonly [ProxyMode, number])[] = MODES.flatMap((mode) => SIZES.map((size) => [mode, size] as const));
 
 interface CostStore {
   readonly costs: ReadonlyMap<string, ProxyCost>;
