@@ -199,6 +199,7 @@ export class World {
         nftables: own?.nftListRuleset() ?? '',
         sets: own ? saveSets(own.iptables.sets) : '',
         virtualServers: ipvs instanceof Ipvs ? ipvsadmRestore(ipvs.servers()) : '',
+        ipvsTimeouts: ipvs instanceof Ipvs ? timeoutsOf(ipvs) : '',
       };
       return [`node/${name}`, ofNode] as const;
     });
@@ -381,3 +382,8 @@ interface FlowTask {
 const startFlow = (task: FlowTask, flow: number): void => World.start(task, flow);
 type SendInput = Extract<Input, { type: 'send' }>;
 const rejected = (reason: string): InputAnswer => ({ accepted: false, reason });
+
+function timeoutsOf(ipvs: Ipvs): string {
+  const { tcp, tcpFin, udp } = ipvs.currentTimeouts();
+  return `${tcp} ${tcpFin} ${udp}`;
+}

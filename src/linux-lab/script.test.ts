@@ -76,11 +76,12 @@ describe.each(MODES)('the script for Linux, kube-proxy in the mode %s', (mode) =
   });
 
   it('writes the rules of every node as the tools print them, and asks for those tools alone', () => {
-    for (const [id, { iptables, nftables, sets, virtualServers }] of input.rules) {
+    for (const [id, { iptables, nftables, sets, virtualServers, ipvsTimeouts }] of input.rules) {
       expect(documents(script, `  in_ns '${id}' iptables-restore`)).toEqual(iptables === '' ? [] : [iptables.trimEnd()]);
       expect(documents(script, `  in_ns '${id}' nft -f -`)).toEqual(nftables === '' ? [] : [nftables.trimEnd()]);
       expect(documents(script, `  in_ns '${id}' ipset restore`)).toEqual(sets === '' ? [] : [sets.trimEnd()]);
       expect(documents(script, `    '${id}') cat`)).toEqual(virtualServers === '' ? [] : [virtualServers.trimEnd()]);
+      expect(script.includes(`in_ns '${id}' ipvsadm --set ${ipvsTimeouts}\n`)).toBe(virtualServers !== '');
     }
     const tools = /for tool in (.*); do command -v/.exec(script)?.[1]?.split(' ') ?? [];
     expect(tools.slice(0, 4)).toEqual(['ip', 'nsenter', 'unshare', 'python3']);

@@ -182,7 +182,7 @@ function ruleSection(rules: readonly (readonly [string, RulesInput])[]): string 
     'rules() {',
     '  :',
   ];
-  for (const [namespace, { iptables, nftables, sets, virtualServers }] of rules) {
+  for (const [namespace, { iptables, nftables, sets, virtualServers, ipvsTimeouts }] of rules) {
     const feed = (command: string, text: string): void => {
       if (text !== '') lines.push(`  in_ns ${quote(namespace)} ${command} <<'END'`, text.trimEnd(), 'END');
     };
@@ -190,7 +190,11 @@ function ruleSection(rules: readonly (readonly [string, RulesInput])[]): string 
     feed('nft -f -', nftables);
     feed('ipset restore', sets);
     feed('iptables-restore', iptables);
-    if (virtualServers !== '') lines.push(`  virtual_servers ${quote(namespace)} | in_ns ${quote(namespace)} ipvsadm -R`);
+    if (virtualServers !== '')
+      lines.push(
+        `  virtual_servers ${quote(namespace)} | in_ns ${quote(namespace)} ipvsadm -R`,
+        `  in_ns ${quote(namespace)} ipvsadm --set ${ipvsTimeouts}`,
+      );
   }
   lines.push('}');
   return lines.join('\n');

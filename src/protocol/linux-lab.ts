@@ -23,4 +23,6 @@ export interface RulesInput {
   readonly sets: string;
   /** What `ipvsadm -R` reads, real servers in the order in which they were added. */
   readonly virtualServers: string;
+  /** What `ipvsadm --set` is given, in seconds: tcp, tcpfin, udp; empty where there are no virtual servers. */
+  readonly ipvsTimeouts: string;
 }

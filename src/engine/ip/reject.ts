@@ -39,14 +39,22 @@ export function sendReject(netns: Netns, skb: Skb, how: RejectType): void {
   if (code !== undefined) sendIcmpError(netns, skb, ICMP_UNREACHABLE, code, 'rejectedByRule');
 }
 
-/** A reset in the name of whoever the segment was for; a reset is never answered, nor a later fragment. */
+/** nf_send_reset: in the name of whoever the segment was for, and of its connection; a reset is never answered, nor a later fragment. */
 function sendReset(netns: Netns, skb: Skb): void {
   const ip = skb.payload as Ipv4Packet;
   const segment = ip.payload;
   if (segment.type !== 'tcp' || segment.flags & TCP_RST || ip.fragmentOffset > 0) return;
+  answerWithReset(netns, skb, ip, segment, true);
+}
+
+/**
+ * Answers a segment with a reset: with the sequence number that its sender expects, or acknowledging what it sent (RFC 9293
+ * section 3.10.7.1). `ofConnection`: the reset belongs to the segment's conntrack entry.
+ */
+export function answerWithReset(netns: Netns, skb: Skb, ip: Ipv4Packet, segment: TcpSegment, ofConnection: boolean): void {
   const acked = (segment.flags & TCP_ACK) !== 0;
   const length = segment.data.length + (segment.flags & TCP_SYN ? 1 : 0) + (segment.flags & TCP_FIN ? 1 : 0);
-  const reset: TcpSegment = {
+  const payload: TcpSegment = {
     type: 'tcp',
     srcPort: segment.dstPort,
     dstPort: segment.srcPort,
@@ -67,12 +75,12 @@ function sendReset(netns: Netns, skb: Skb): void {
     moreFragments: false,
     fragmentOffset: 0,
     tos: 0,
-    payload: reset,
+    payload,
   };
   localOut(netns, packet, {
     flow: skb.flow,
     direction: skb.direction === 'request' ? 'reply' : 'request',
     cause: skb.cause,
-    answering: skb,
+    ...(ofConnection ? { answering: skb } : {}),
   });
 }

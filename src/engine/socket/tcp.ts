@@ -1,8 +1,9 @@
 import type { Ipv4 } from '../../protocol/address.ts';
 import type { Direction, SocketView } from '../../protocol/event.ts';
-import { type IcmpMessage, type Ipv4Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpSegment } from '../../protocol/packet.ts';
+import { type IcmpMessage, type Ipv4Packet, TCP_ACK, TCP_RST, TCP_SYN, type TcpSegment } from '../../protocol/packet.ts';
 import type { Netns, Transport } from '../ip/netns.ts';
-import { localOut, routeOutput } from '../ip/output.ts';
+import { routeOutput } from '../ip/output.ts';
+import { answerWithReset } from '../ip/reject.ts';
 import type { Skb } from '../link/skb.ts';
 import { type Bound, endpointText, ephemeralPort, noteSocket, PortTable, type SocketError } from './demux.ts';
 import { TcpConnection, type TcpHandler } from './tcp-connection.ts';
@@ -99,7 +100,7 @@ export class TcpLayer implements Transport {
       return;
     }
     this.netns.drop(skb, undefined, 'noSocket', endpointText(packet.dst, segment.dstPort));
-    if (!(segment.flags & TCP_RST)) this.reset(skb, packet, segment);
+    if (!(segment.flags & TCP_RST)) answerWithReset(this.netns, skb, packet, segment, false);
   }
 
   error(skb: Skb, icmp: IcmpMessage, quote: Ipv4Packet): void {
@@ -139,39 +140,6 @@ export class TcpLayer implements Transport {
     // The newest first, as in a hash chain of the kernel: it is found before one in TIME-WAIT with the same ports and addresses.
     if (others) others.unshift(connection);
     else this.connections.set(k, [connection]);
-  }
-
-  /** tcp_v4_send_reset: with the sequence number that the peer expects, or acknowledging what it sent (RFC 9293 section 3.10.7.1). */
-  private reset(skb: Skb, packet: Ipv4Packet, segment: TcpSegment): void {
-    const acked = (segment.flags & TCP_ACK) !== 0;
-    const length = segment.data.length + (segment.flags & TCP_SYN ? 1 : 0) + (segment.flags & TCP_FIN ? 1 : 0);
-    const payload: TcpSegment = {
-      type: 'tcp',
-      srcPort: segment.dstPort,
-      dstPort: segment.srcPort,
-      seq: acked ? segment.ack : 0,
-      ack: acked ? 0 : (segment.seq + length) >>> 0,
-      flags: acked ? TCP_RST : TCP_RST | TCP_ACK,
-      window: 0,
-      options: undefined,
-      data: '',
-    };
-    localOut(
-      this.netns,
-      {
-        type: 'ipv4',
-        src: packet.dst,
-        dst: packet.src,
-        ttl: this.netns.sysctls.defaultTtl,
-        id: 0,
-        dontFragment: true,
-        moreFragments: false,
-        fragmentOffset: 0,
-        tos: 0,
-        payload,
-      },
-      { flow: skb.flow, direction: skb.direction === 'request' ? 'reply' : 'request', cause: skb.cause },
-    );
   }
 
   private noteDelivery(skb: Skb, address: Ipv4, port: number, suffix: string, process: string): void {
